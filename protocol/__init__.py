@@ -1,0 +1,1 @@
+"""Bytes: the wire between unit and agent, on CPython and MicroPython alike."""

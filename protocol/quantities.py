@@ -1,0 +1,34 @@
+"""The one table of measured quantities: code, name, unit, axes and range.
+
+The code travels on the wire, the name stands in stream, JSON and configuration. A code is
+never used again for another meaning; new quantities are added at the end.
+"""
+
+
+class Quantity:
+    """One row of the table. Rows are compared by identity; look them up, never build one."""
+
+    __slots__ = ("axes", "code", "high", "low", "name", "unit")
+
+    def __init__(self, code: int, name: str, unit: str, axes: int, low: float, high: float) -> None:
+        self.code = code
+        self.name = name
+        self.unit = unit
+        self.axes = axes
+        self.low = low
+        self.high = high
+
+    def __repr__(self) -> str:
+        return "<Quantity %s>" % self.name
+
+
+ACCELERATION = Quantity(1, "acceleration", "m/s2", 3, -400.0, 400.0)
+BED_STRIP = Quantity(2, "bed_strip", "V", 1, -6.2, 6.2)
+LOAD = Quantity(3, "load", "kg", 1, -50.0, 400.0)
+CONTACT = Quantity(4, "contact", "state", 1, 0.0, 3.0)
+BATTERY = Quantity(5, "battery", "V", 1, 0.0, 60.0)
+TEMPERATURE = Quantity(6, "temperature", "degC", 1, -60.0, 120.0)
+
+QUANTITIES = (ACCELERATION, BED_STRIP, LOAD, CONTACT, BATTERY, TEMPERATURE)
+BY_CODE = {q.code: q for q in QUANTITIES}
+BY_NAME = {q.name: q for q in QUANTITIES}
