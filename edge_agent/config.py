@@ -1,0 +1,226 @@
+"""The one configuration file: TOML to frozen values, every mistake in one line.
+
+A mistake is a `ConfigError` that names the key and what is allowed there.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import msgspec
+
+MAX_FILE_BYTES = 1_000_000
+
+Identifier = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[A-Za-z0-9_-]{1,64}$",
+        description="1 to 64 letters, digits, _ or -",
+    ),
+]
+Label = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=40, description="1 to 40 characters of text")
+]
+Text = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=255, description="1 to 255 characters of text")
+]
+Minute = Annotated[
+    str,
+    msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM, 00:00 to 23:59"),
+]
+
+
+def seconds(low: float, high: float) -> msgspec.Meta:
+    """Return the limits of a duration."""
+    return msgspec.Meta(ge=low, le=high, description=f"seconds, {low:g} to {high:g}")
+
+
+class ConfigError(Exception):
+    """The operator's file is wrong: `key` names the place, `why` what is allowed there."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key = key
+        self.why = why
+
+
+class HomeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose home this is: no name and no address, only codes."""
+
+    region: Annotated[
+        str, msgspec.Meta(pattern="^[0-9]{12}$", description="region code of 12 digits")
+    ]
+    home: Identifier
+
+
+class PlaceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A room, with the words that alarms use."""
+
+    id: Identifier
+    zh: Label
+    en: Label
+
+
+class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One unit: the line it hangs on, where it is and whom it covers."""
+
+    id: Identifier
+    port: Text
+    place: Identifier
+    person: Identifier | None = None
+    bed: Identifier | None = None
+    source: Identifier = "unit"
+    baud: Annotated[
+        int, msgspec.Meta(ge=9600, le=4_000_000, description="bits a second, 9600 to 4000000")
+    ] = 115200
+
+
+class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The broker of the native route."""
+
+    host: Text
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port, 1 to 65535")] = 1883
+    client_id: Identifier | None = None
+    username: Text | None = None
+    password_file: Text | None = None
+    ca_file: Text | None = None
+    keepalive_s: Annotated[int, seconds(5, 600)] = 60
+
+
+class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Delays. None of them can switch a life-critical condition off."""
+
+    fall_confirm_s: Annotated[float, seconds(3, 60)] = 10.0
+    bed_return_s: Annotated[float, seconds(60, 7200)] = 900.0
+    night_start: Minute = "20:00"
+    night_end: Minute = "08:00"
+
+
+class BedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bed occupancy from load cells."""
+
+    occupied_kg: Annotated[float, msgspec.Meta(ge=5, le=60, description="kilograms, 5 to 60")] = (
+        20.0
+    )
+    off_delay_s: Annotated[float, seconds(0, 300)] = 1.0
+    on_delay_s: Annotated[float, seconds(0, 300)] = 2.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    home: HomeConfig
+    place: Annotated[list[PlaceConfig], msgspec.Meta(max_length=64)]
+    unit: Annotated[list[UnitConfig], msgspec.Meta(max_length=256)]
+    mqtt: MqttConfig | None = None
+    alarm: AlarmConfig = AlarmConfig()
+    bed: BedConfig = BedConfig()
+    state_dir: Text = "/var/lib/anzhen"
+    control_socket: Text | None = None
+    simulated: bool = False
+
+    def place_of(self, unit_id: str) -> PlaceConfig:
+        """Return the place of a unit that is in the file."""
+        unit = next(unit for unit in self.unit if unit.id == unit_id)
+        return next(place for place in self.place if place.id == unit.place)
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: the file cannot be read or something in it is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read ({error.strerror})") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigError(str(path), f"larger than {MAX_FILE_BYTES} bytes")
+    try:
+        tree = tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"byte {error.start} is not UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(str(path), f"not TOML: {error}") from None
+    return parse(tree)
+
+
+def parse(tree: dict[str, Any]) -> Config:
+    """Check a tree of TOML values.
+
+    Raises:
+        ConfigError: naming the first key that is wrong.
+    """
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+    _check_references(config)
+    return config
+
+
+def _check_references(config: Config) -> None:
+    places = [place.id for place in config.place]
+    _check_unique("place", places)
+    _check_unique("unit", [unit.id for unit in config.unit])
+    ports = [unit.port for unit in config.unit]
+    for number, unit in enumerate(config.unit):
+        if unit.place not in places:
+            allowed = ", ".join(places) or "none is defined"
+            raise ConfigError(
+                f"unit[{number}].place", f"no place {unit.place!r}; places: {allowed}"
+            )
+        if unit.port in ports[:number]:
+            raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
+
+
+def _check_unique(key: str, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ConfigError(f"{key}[{number}].id", f"{name!r} is there twice")
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"field `(?P<name>[^`]*)`")
+
+
+def _explain(message: str) -> ConfigError:
+    match = _AT.match(message)
+    assert match is not None
+    what, path = match["what"], (match["path"] or "").lstrip(".")
+    field = _FIELD.search(what)
+    if field is not None:
+        table = _hint(path)
+        allowed = ", ".join(getattr(table, "__struct_fields__", ()))
+        key = f"{path}.{field['name']}".lstrip(".")
+        why = "required key is missing" if "missing" in what else "unknown key"
+        return ConfigError(key, f"{why}; allowed here: {allowed}" if "un" in why else why)
+    description = next(
+        (m.description for m in getattr(_hint(path), "__metadata__", ()) if m.description), None
+    )
+    what = what[0].lower() + what[1:]
+    return ConfigError(path or "file", f"{what}; allowed: {description}" if description else what)
+
+
+def _hint(path: str) -> Any:
+    """Return the annotated type that a path like `unit[0].baud` leads to."""
+    hint: Any = Config
+    for name in re.findall(r"[A-Za-z_]+", path.replace("[...]", "[]")):
+        hint = get_type_hints(_table_of(hint), include_extras=True).get(name, str)
+    return hint if hasattr(hint, "__metadata__") and not _is_list(hint) else _table_of(hint)
+
+
+def _is_list(hint: Any) -> bool:
+    return any(getattr(arg, "__origin__", None) is list for arg in get_args(hint))
+
+
+def _table_of(hint: Any) -> Any:
+    """Return the table inside Annotated, list or optional; the hint itself when it is none."""
+    for arg in get_args(hint):
+        inner = _table_of(arg)
+        if hasattr(inner, "__struct_fields__") or hasattr(inner, "__metadata__"):
+            return inner
+    return hint

@@ -1,0 +1,98 @@
+"""Every mistake in the configuration is one line that names the key and what is allowed."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge_agent.config import ConfigError, load, parse
+
+pytestmark = pytest.mark.fast
+
+GOOD = """
+[home]
+region = "640302001001"
+home = "h0001"
+[[place]]
+id = "bath"
+zh = "卫生间"
+en = "bathroom"
+[[unit]]
+id = "bath-1"
+port = "/dev/ttyUSB0"
+place = "bath"
+"""
+
+
+def test_a_good_file_is_frozen_values_with_defaults():
+    config = parse(tomllib.loads(GOOD))
+
+    assert config.unit[0].baud == 115200
+    assert config.alarm.fall_confirm_s == 10.0
+    with pytest.raises(AttributeError):
+        config.simulated = True
+
+
+@pytest.mark.parametrize(
+    ("addition", "message"),
+    [
+        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud"),
+        ("baud = '9600'", "unit[0].baud: expected `int`, got `str`; allowed: bits a second, 9600 to 4000000"),
+        ("baud = 300", "unit[0].baud: expected `int` >= 9600; allowed: bits a second, 9600 to 4000000"),
+        ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),
+        ("[alarm]\nfall_confirm_s = 600", "alarm.fall_confirm_s: expected `float` <= 60.0; allowed: seconds, 3 to 60"),
+        ("[alarm]\nfall_confirm_s = nan", "alarm.fall_confirm_s: expected `float` >= 3.0; allowed: seconds, 3 to 60"),
+        ("[alarm]\nfall = false", "alarm.fall: unknown key; allowed here: fall_confirm_s, bed_return_s, night_start, night_end"),
+        (
+            "[alarm]\nnight_start = '25:00'",
+            "alarm.night_start: expected `str` matching regex '^([01][0-9]|2[0-3]):[0-5][0-9]$';"
+            " allowed: HH:MM, 00:00 to 23:59",
+        ),
+        ("[mqtt]\nport = 1883", "mqtt.host: required key is missing"),
+        ("[mqtt]\nhost = 'x'\nport = 70000", "mqtt.port: expected `int` <= 65535; allowed: a port, 1 to 65535"),
+        (
+            "person = 'Zhang San'",
+            "unit[0].person: expected `str` matching regex '^[A-Za-z0-9_-]{1,64}$';"
+            " allowed: 1 to 64 letters, digits, _ or -",
+        ),
+        ("[[unit]]\nid='b'\nport='/dev/x'\nplace='hall'", "unit[1].place: no place 'hall'; places: bath"),
+        ("[[unit]]\nid='bath-1'\nport='/dev/x'\nplace='bath'", "unit[1].id: 'bath-1' is there twice"),
+        (
+            "[[unit]]\nid='b'\nport='/dev/ttyUSB0'\nplace='bath'",
+            "unit[1].port: '/dev/ttyUSB0' is another unit's port",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_the_key_and_what_is_allowed(addition, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(tomllib.loads(GOOD + addition))
+
+    assert str(caught.value) == message
+
+
+def test_unreadable_files_name_themselves(tmp_path: Path):
+    path = tmp_path / "anzhen.toml"
+    with pytest.raises(ConfigError) as absent:
+        load(path)
+    path.write_bytes(b"[home]\nregion = \xff")
+    with pytest.raises(ConfigError) as binary:
+        load(path)
+    path.write_text("[home\n")
+    with pytest.raises(ConfigError) as broken:
+        load(path)
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError) as huge:
+        load(path)
+
+    assert str(absent.value) == f"{path}: cannot be read (No such file or directory)"
+    assert str(binary.value) == f"{path}: byte 16 is not UTF-8"
+    assert str(broken.value).startswith(f"{path}: not TOML: ")
+    assert "\n" not in str(broken.value)
+    assert str(huge.value) == f"{path}: larger than 1000000 bytes"
+
+
+def test_no_key_switches_a_life_critical_condition_off():
+    """There is none to find: the alarm table only holds delays with bounds."""
+    keys = set(parse(tomllib.loads(GOOD)).alarm.__struct_fields__)
+
+    assert keys == {"fall_confirm_s", "bed_return_s", "night_start", "night_end"}
