@@ -1,0 +1,1 @@
+"""Lines to units: bytes in, bytes out."""

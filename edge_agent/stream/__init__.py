@@ -1,0 +1,1 @@
+"""Messages to evenly sampled signals with honest holes and gaps."""
