@@ -1,0 +1,1 @@
+"""Alarms: states, policy, catalogue and commands; no numpy."""

@@ -1,0 +1,49 @@
+"""Commands that come back from a platform, and the answer to each.
+
+A command is a request: the alarm's table decides. None may switch a life-critical condition
+off, so there is no such command at all.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from edge_agent.alarm.alarm import Trigger
+
+
+class CommandName(StrEnum):
+    """What a platform may ask."""
+
+    ACK = "ack"
+    DISPATCH = "dispatch"
+    ARRIVE = "arrive"
+    CLOSE = "close"
+    SNAPSHOT = "snapshot"
+
+
+TRIGGERS = {
+    CommandName.ACK: Trigger.ACKNOWLEDGE,
+    CommandName.DISPATCH: Trigger.DISPATCH,
+    CommandName.ARRIVE: Trigger.ARRIVE,
+    CommandName.CLOSE: Trigger.CLOSE,
+}
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One command, as a route received it."""
+
+    name: CommandName
+    route: str
+    transaction: str
+    alarm_id: str | None = None
+    reason: str | None = None
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a command."""
+
+    transaction: str
+    ok: bool
+    error: str | None = None
+    alarm_id: str | None = None
+    state: str | None = None

@@ -1,0 +1,267 @@
+"""All alarms of a home: causes, timers and commands in, new events out.
+
+The table does no I/O and reads no clock. Every method that changes something returns the
+changes; they take effect for others only after the caller has stored them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from edge_agent.alarm.alarm import (
+    SCHEMA,
+    TRANSITIONS,
+    AgentStamp,
+    Alarm,
+    AlarmEvent,
+    Due,
+    State,
+    TransitionError,
+    Trigger,
+    next_state,
+)
+from edge_agent.alarm.catalogue import CONDITIONS
+from edge_agent.alarm.command import TRIGGERS, Command, Response
+from edge_agent.alarm.policy import SAME_FALL_S, Policy
+from edge_agent.clock import Instant, format_utc, uuid7
+from edge_agent.home.cause import Cause
+
+LATE_S = 3.0
+"""An event that is known within this time of its onset is not called late."""
+ENDED_KEPT = 32
+"""Ended alarms remembered to recognise a snippet of a fall that is already over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who speaks: stands in every event."""
+
+    region: str
+    home: str
+    agent: AgentStamp
+    host_boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alarm after a change, as a value; `alarm.last` is the new event."""
+
+    alarm: Alarm
+
+
+class AlarmTable:
+    """The open alarms and the last ended ones."""
+
+    def __init__(self, identity: Identity, policy: Policy, random: Callable[[int], bytes]) -> None:
+        self._identity = identity
+        self._policy = policy
+        self._random = random
+        self._open: dict[str, Alarm] = {}
+        self._ended: list[Alarm] = []
+
+    def restore(self, alarms: Iterable[Alarm], now: Instant) -> list[Change]:
+        """Take back stored alarms; a timer of an earlier boot of the host is over."""
+        for alarm in alarms:
+            if alarm.is_open:
+                due = alarm.due
+                if due and due.host_boot != self._identity.host_boot:
+                    due = Due(due.trigger, now.monotonic_s, self._identity.host_boot)
+                    alarm = replace(alarm, due=due)
+                self._open[alarm.alarm_id] = alarm
+            else:
+                self._remember(alarm)
+        return self.run_timers(now)
+
+    def open_events(self) -> list[AlarmEvent]:
+        """Return the last event of every open alarm, oldest alarm first."""
+        return [alarm.last for _, alarm in sorted(self._open.items())]
+
+    def find(self, alarm_id: str) -> Alarm | None:
+        """Return an alarm that is open or ended lately."""
+        ended = (alarm for alarm in self._ended if alarm.alarm_id == alarm_id)
+        return self._open.get(alarm_id) or next(ended, None)
+
+    def find_open(self, condition: str, subject: str) -> Alarm | None:
+        """Return the open alarm of a condition for one person or unit."""
+        return next((a for a in self._open.values() if _key(a.last) == (condition, subject)), None)
+
+    def next_due_s(self) -> float | None:
+        """Return the monotonic time of the earliest timer."""
+        times = [alarm.due.monotonic_s for alarm in self._open.values() if alarm.due]
+        return min(times, default=None)
+
+    def run_timers(self, now: Instant) -> list[Change]:
+        """Fire every timer whose time has come."""
+        return [
+            self._step(alarm, alarm.due.trigger, now)
+            for alarm in list(self._open.values())
+            if alarm.due and alarm.due.monotonic_s <= now.monotonic_s
+        ]
+
+    def report(self, cause: Cause, now: Instant) -> tuple[Alarm, list[Change]]:
+        """Take a cause: a new alarm, a new event of an open one, or nothing new.
+
+        Returns the alarm that the cause belongs to, and what changed.
+        """
+        alarm = self._same_fall(cause) if cause.condition == "fall" else None
+        if alarm is not None:
+            return alarm, []
+        alarm = self.find_open(*_cause_key(cause))
+        if alarm is None:
+            alarm = self._begin(cause, now)
+            return alarm, [Change(alarm)]
+        if CONDITIONS[cause.condition].life_critical:
+            change = self._step(alarm, Trigger.REPEAT, now, cause)
+            return change.alarm, [change]
+        return alarm, []
+
+    def recover(
+        self, condition: str, subject: str, now: Instant, reason: str | None = None
+    ) -> list[Change]:
+        """End the open alarm of a condition on positive evidence that it is over."""
+        alarm = self.find_open(condition, subject)
+        if alarm is None or (alarm.last.state, Trigger.RECOVER) not in TRANSITIONS:
+            return []
+        return [self._step(alarm, Trigger.RECOVER, now, reason=reason)]
+
+    def notify(self, alarm_id: str, event: int, now: Instant) -> list[Change]:
+        """Note that a route has accepted an event."""
+        alarm = self._open.get(alarm_id)
+        if alarm is None or alarm.last.state is not State.CONFIRMED or alarm.last.event != event:
+            return []
+        return [self._step(alarm, Trigger.NOTIFY, now)]
+
+    def apply(self, command: Command, now: Instant) -> tuple[Response, list[Change]]:
+        """Carry out a platform's command, or say why not."""
+        alarm = self.find(command.alarm_id or "")
+        if alarm is None:
+            return self._refuse(command, "no such alarm"), []
+        try:
+            change = self._step(alarm, TRIGGERS[command.name], now, reason=command.reason)
+        except TransitionError as error:
+            return self._refuse(command, str(error), alarm), []
+        state = change.alarm.last.state
+        return (
+            Response(
+                transaction=command.transaction,
+                ok=True,
+                alarm_id=alarm.alarm_id,
+                state=state,
+            ),
+            [change],
+        )
+
+    def _refuse(self, command: Command, why: str, alarm: Alarm | None = None) -> Response:
+        return Response(
+            transaction=command.transaction,
+            ok=False,
+            error=why,
+            alarm_id=command.alarm_id,
+            state=alarm.last.state if alarm else None,
+        )
+
+    def _same_fall(self, cause: Cause) -> Alarm | None:
+        """Return the alarm of this very fall, open or already over, if there is one.
+
+        A fall after an alarm has ended is never the same one, however close.
+        """
+        for alarm in (*self._open.values(), *self._ended):
+            if (
+                _key(alarm.last) == _cause_key(cause)
+                and abs(alarm.onset_utc_s - cause.onset_utc_s) <= SAME_FALL_S
+                and (alarm.is_open or cause.onset_utc_s <= alarm.changed_utc_s)
+            ):
+                return alarm
+        return None
+
+    def _begin(self, cause: Cause, now: Instant) -> Alarm:
+        condition = CONDITIONS[cause.condition]
+        place, zh, en = cause.place
+        state = self._policy.first_state(cause.condition)
+        due = None
+        if state is State.SUSPECTED:
+            confirm_s = now.monotonic_s + self._policy.fall_confirm_s
+            due = Due(Trigger.CONFIRM, confirm_s, self._identity.host_boot)
+        behind_s = now.utc_s - cause.onset_utc_s
+        event = AlarmEvent(
+            schema_=SCHEMA,
+            alarm_id=uuid7(now.utc_s, self._random(10)),
+            event=1,
+            condition=condition.name,
+            state=state,
+            priority=condition.priority.label,
+            region=self._identity.region,
+            home=self._identity.home,
+            place=place,
+            person=cause.person,
+            unit=cause.unit,
+            source=cause.source,
+            onset=format_utc(cause.onset_utc_s),
+            at=format_utc(now.utc_s),
+            clock=now.quality.label,
+            late_s=round(behind_s, 1) if behind_s > LATE_S else 0.0,
+            score=None if cause.score is None else round(cause.score, 4),
+            evidence=cause.evidence,
+            reason=cause.reason,
+            flags=list(cause.flags),
+            text={"zh": f"{zh}{condition.zh}", "en": f"{condition.en} in the {en}"},
+            agent=self._identity.agent,
+        )
+        alarm = Alarm(event, cause.onset_utc_s, now.utc_s, due)
+        self._open[alarm.alarm_id] = alarm
+        return alarm
+
+    def _step(
+        self,
+        alarm: Alarm,
+        trigger: Trigger,
+        now: Instant,
+        cause: Cause | None = None,
+        reason: str | None = None,
+    ) -> Change:
+        last = alarm.last
+        state = next_state(last.state, trigger)
+        event = replace(
+            last,
+            event=last.event + 1,
+            state=state,
+            at=format_utc(now.utc_s),
+            clock=now.quality.label,
+            reason=reason if reason is not None else last.reason,
+            agent=self._identity.agent,
+        )
+        if cause is not None:
+            event = replace(
+                event,
+                unit=cause.unit,
+                source=cause.source,
+                score=cause.score,
+                evidence=cause.evidence,
+                reason=cause.reason,
+            )
+        alarm = replace(alarm, last=event, changed_utc_s=now.utc_s, due=None)
+        if alarm.is_open:
+            self._open[alarm.alarm_id] = alarm
+        else:
+            self._open.pop(alarm.alarm_id, None)
+            self._remember(alarm)
+        return Change(alarm)
+
+    def _remember(self, alarm: Alarm) -> None:
+        self._ended = [other for other in self._ended if other.alarm_id != alarm.alarm_id]
+        self._ended.append(alarm)
+        del self._ended[:-ENDED_KEPT]
+
+
+def _key(event: AlarmEvent) -> tuple[str, str]:
+    """Return what makes two events the same alarm: the condition and the person or unit."""
+    return event.condition, _subject(event.condition, event.person, event.unit)
+
+
+def _cause_key(cause: Cause) -> tuple[str, str]:
+    return cause.condition, _subject(cause.condition, cause.person, cause.unit)
+
+
+def _subject(condition: str, person: str | None, unit: str | None) -> str:
+    return (None if CONDITIONS[condition].technical else person) or unit or ""

@@ -1,0 +1,1 @@
+"""What no single chunk can tell: places, people, who covers whom."""

@@ -1,0 +1,49 @@
+"""The home: which unit is where and whom it covers."""
+
+from edge_agent.config import Config, UnitConfig
+from edge_agent.home.cause import Cause, Origin
+
+
+class Home:
+    """Turns what a unit saw into a cause for the person and place it covers."""
+
+    def __init__(self, config: Config) -> None:
+        self._units = {unit.id: unit for unit in config.unit}
+        self._places = {place.id: place for place in config.place}
+        self._flags = ("simulated",) if config.simulated else ()
+
+    def unit(self, unit_id: str) -> UnitConfig:
+        """Return the configuration of a unit."""
+        return self._units[unit_id]
+
+    def subject(self, unit_id: str) -> str:
+        """Return whom a unit's alarms are about: its person, or itself."""
+        return self._units[unit_id].person or unit_id
+
+    def cause(
+        self,
+        condition: str,
+        unit_id: str,
+        onset_utc_s: float,
+        *,
+        score: float | None = None,
+        evidence: dict[str, float] | None = None,
+        reason: str | None = None,
+        origin: Origin | None = None,
+    ) -> Cause:
+        """Return a cause with the unit's place, person and source filled in."""
+        unit = self._units[unit_id]
+        place = self._places[unit.place]
+        return Cause(
+            condition=condition,
+            onset_utc_s=onset_utc_s,
+            place=(place.id, place.zh, place.en),
+            person=unit.person,
+            unit=unit.id,
+            source=unit.source,
+            score=score,
+            evidence=evidence or {},
+            reason=reason,
+            origin=origin,
+            flags=self._flags,
+        )

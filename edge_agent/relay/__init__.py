@@ -1,0 +1,1 @@
+"""Routes from the outbox to platforms."""

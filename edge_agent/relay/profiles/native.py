@@ -1,0 +1,146 @@
+"""The native profile: topics and payloads of `anzhen/v1` (see docs/integrating.md).
+
+```
+anzhen/v1/{region}/{home}/alarm/{alarm_id}     QoS 1              one event
+                         /alarms/open          QoS 1, retained    last events of open alarms
+                         /occupancy/{place}    QoS 1, retained
+                         /unit/{unit}/state    QoS 1, retained
+                         /agent/state          QoS 1, retained, will
+                         /command/{name}       in; a retained one is refused
+                         /response/{name}      out
+```
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from edge_agent.alarm.alarm import AlarmEvent
+from edge_agent.alarm.command import Command, CommandName, Response
+
+MAX_COMMAND_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One message for a broker."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+
+
+class CommandError(Exception):
+    """A message on a command topic that is no command."""
+
+
+class _CommandBody(msgspec.Struct):
+    transaction: str = ""
+    alarm_id: str | None = None
+    reason: str | None = None
+
+
+class AgentState(msgspec.Struct, frozen=True):
+    """Birth and will: the session tells an old will from a new birth."""
+
+    state: str
+    session: str
+    version: str
+    clock: str
+    at: str | None
+
+
+class UnitState(msgspec.Struct, frozen=True):
+    """What is known of a unit."""
+
+    unit: str
+    state: str
+    place: str
+    at: str
+    firmware: str | None = None
+    profile: str | None = None
+    battery_mv: int | None = None
+    backlog: int | None = None
+    reason: str | None = None
+
+
+class Occupancy(msgspec.Struct, frozen=True):
+    """Whether somebody is in a bed or a place."""
+
+    place: str
+    occupied: bool
+    since: str
+    at: str
+    bed: str | None = None
+    unit: str | None = None
+
+
+class NativeProfile:
+    """Builds publications and reads commands for one home."""
+
+    def __init__(self, region: str, home: str, route: str = "mqtt") -> None:
+        self._prefix = f"anzhen/v1/{region}/{home}/"
+        self._route = route
+
+    @property
+    def command_filter(self) -> str:
+        """Return the topic filter that commands arrive on."""
+        return self._prefix + "command/+"
+
+    def alarm(self, alarm_id: str, body: bytes) -> Publication:
+        """Return one stored event, byte for byte as it was stored."""
+        return Publication(f"{self._prefix}alarm/{alarm_id}", body)
+
+    def open_alarms(self, events: Sequence[AlarmEvent]) -> Publication:
+        """Return the retained snapshot of open alarms."""
+        return self._retained("alarms/open", list(events))
+
+    def agent_state(self, state: AgentState) -> Publication:
+        """Return birth or will."""
+        return self._retained("agent/state", state)
+
+    def unit_state(self, state: UnitState) -> Publication:
+        """Return the retained state of a unit."""
+        return self._retained(f"unit/{state.unit}/state", state)
+
+    def occupancy(self, occupancy: Occupancy) -> Publication:
+        """Return the retained occupancy of a place."""
+        return self._retained(f"occupancy/{occupancy.place}", occupancy)
+
+    def response(self, name: str, response: Response) -> Publication:
+        """Return the answer to a command."""
+        return Publication(f"{self._prefix}response/{name}", msgspec.json.encode(response))
+
+    def command(self, topic: str, payload: bytes, retained: bool) -> Command:
+        """Read a command.
+
+        Raises:
+            CommandError: it is retained, too long, malformed, or of no known name.
+        """
+        name = topic.removeprefix(self._prefix + "command/")
+        if retained:
+            raise CommandError("a retained command is refused")
+        if len(payload) > MAX_COMMAND_BYTES:
+            raise CommandError(f"longer than {MAX_COMMAND_BYTES} bytes")
+        try:
+            command = CommandName(name)
+        except ValueError:
+            raise CommandError(f"no command {name[:64]!r}") from None
+        try:
+            body = msgspec.json.decode(payload or b"{}", type=_CommandBody)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise CommandError(f"not a command body: {error}") from None
+        if len(body.transaction) > 64 or len(body.reason or "") > 200:
+            raise CommandError("transaction over 64 or reason over 200 characters")
+        return Command(
+            name=command,
+            route=self._route,
+            transaction=body.transaction,
+            alarm_id=body.alarm_id,
+            reason=body.reason,
+        )
+
+    def _retained(self, name: str, body: object) -> Publication:
+        return Publication(self._prefix + name, msgspec.json.encode(body), retain=True)

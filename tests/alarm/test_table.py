@@ -1,0 +1,185 @@
+"""The alarm table: one alarm for one fall, stored timers, commands, restarts."""
+
+import random
+
+import pytest
+
+from edge_agent.alarm.alarm import AgentStamp, State
+from edge_agent.alarm.command import Command, CommandName
+from edge_agent.alarm.policy import Policy
+from edge_agent.alarm.table import AlarmTable, Identity
+from edge_agent.clock import Instant, Quality
+from edge_agent.home.cause import Cause
+
+pytestmark = pytest.mark.fast
+
+UTC_S = 1_795_400_000.0
+
+
+def at(second: float) -> Instant:
+    return Instant(1000.0 + second, UTC_S + second, Quality.NTP)
+
+
+def make_table(host_boot: str = "boot-1") -> AlarmTable:
+    identity = Identity("640302001001", "h1", AgentStamp("s", "0"), host_boot)
+    return AlarmTable(identity, Policy(10.0), random.Random(1).randbytes)
+
+
+def fall(second: float, person: str = "p1", unit: str = "pendant-1") -> Cause:
+    return Cause(
+        "fall", UTC_S + second, ("bath", "卫生间", "bathroom"), person, unit, "pendant", 0.9
+    )
+
+
+def call(second: float) -> Cause:
+    return Cause("call", UTC_S + second, ("bath", "卫生间", "bathroom"), "p1", "bath-1", "cord")
+
+
+def test_a_fall_is_suspected_and_its_timer_confirms_it():
+    table = make_table()
+    _, (change,) = table.report(fall(0), at(1.5))
+
+    assert change.alarm.last.state is State.SUSPECTED
+    assert change.alarm.last.late_s == 0.0
+    assert change.alarm.last.text == {"zh": "卫生间跌倒", "en": "Fall in the bathroom"}
+    assert table.run_timers(at(11.4)) == []
+    (confirmed,) = table.run_timers(at(11.5))
+    assert (confirmed.alarm.last.event, confirmed.alarm.last.state) == (2, State.CONFIRMED)
+    assert confirmed.alarm.last.onset == change.alarm.last.onset
+    assert table.next_due_s() is None
+
+
+def test_bumps_and_the_late_snippet_of_one_fall_are_one_alarm():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+
+    for onset in (-9.9, 0.4, 9.9):
+        again, changes = table.report(fall(onset), at(8))
+        assert (again.alarm_id, changes) == (alarm.alarm_id, [])
+
+
+def test_two_units_that_see_one_fall_of_one_person_are_one_alarm():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+    again, changes = table.report(fall(1, unit="radar-1"), at(3))
+
+    assert (again.alarm_id, changes) == (alarm.alarm_id, [])
+
+
+def test_another_persons_fall_is_another_alarm():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+    other, _ = table.report(fall(0, person="p2"), at(1.5))
+
+    assert other.alarm_id != alarm.alarm_id
+
+
+def test_a_fall_soon_after_recovery_is_a_new_alarm():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+    table.recover("fall", "p1", at(4))
+    late, nothing = table.report(fall(0.2), at(6))  # the snippet of the first fall
+    second, changes = table.report(fall(6), at(7.5))
+
+    assert (late.alarm_id, nothing) == (alarm.alarm_id, [])
+    assert second.alarm_id != alarm.alarm_id
+    assert changes[0].alarm.last.state is State.SUSPECTED
+
+
+def test_a_later_fall_while_the_alarm_is_open_is_a_new_event_of_it():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+    table.run_timers(at(12))
+    again, (change,) = table.report(fall(60), at(61.5))
+
+    assert again.alarm_id == alarm.alarm_id
+    assert (change.alarm.last.event, change.alarm.last.state) == (3, State.CONFIRMED)
+
+
+def test_a_repeated_press_is_a_new_event_delivered_again():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0.1))
+    table.notify(alarm.alarm_id, 1, at(0.2))
+    again, (change,) = table.report(call(30), at(30.1))
+
+    assert again.alarm_id == alarm.alarm_id
+    assert (change.alarm.last.event, change.alarm.last.state) == (3, State.CONFIRMED)
+
+
+def test_only_the_confirmed_event_itself_notifies_and_only_once():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+
+    assert table.notify(alarm.alarm_id, 1, at(2)) == []
+    table.run_timers(at(12))
+    assert table.notify(alarm.alarm_id, 1, at(12)) == []
+    (change,) = table.notify(alarm.alarm_id, 2, at(12))
+    assert change.alarm.last.state is State.NOTIFIED
+    assert table.notify(alarm.alarm_id, 3, at(12)) == []
+
+
+def test_a_late_fall_keeps_its_onset_and_says_how_late():
+    table = make_table()
+    _, (change,) = table.report(fall(-3600), at(0))
+
+    assert change.alarm.last.late_s == 3600.0
+    assert change.alarm.last.onset < change.alarm.last.at
+
+
+def test_a_suspicion_runs_on_through_a_restart_in_the_same_boot():
+    alarm, _ = make_table().report(fall(0), at(1.5))
+    table = make_table()
+
+    assert table.restore([alarm], at(5)) == []
+    assert table.next_due_s() == 1011.5
+    (change,) = table.run_timers(at(11.5))
+    assert (change.alarm.alarm_id, change.alarm.last.event) == (alarm.alarm_id, 2)
+
+
+def test_a_suspicion_found_after_its_time_or_another_boot_is_confirmed_at_once():
+    alarm, _ = make_table().report(fall(0), at(1.5))
+
+    (late,) = make_table().restore([alarm], at(60))
+    (rebooted,) = make_table("boot-2").restore([alarm], at(-900))
+    assert late.alarm.last.state is State.CONFIRMED
+    assert rebooted.alarm.last.state is State.CONFIRMED
+
+
+def test_commands_walk_the_alarm_to_its_end_and_echo_the_transaction():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    names = [CommandName.ACK, CommandName.DISPATCH, CommandName.ARRIVE, CommandName.CLOSE]
+    states = []
+    for number, name in enumerate(names):
+        command = Command(
+            name=name, route="mqtt", transaction=f"t{number}", alarm_id=alarm.alarm_id
+        )
+        response, _ = table.apply(command, at(number))
+        assert (response.ok, response.transaction) == (True, f"t{number}")
+        states.append(response.state)
+
+    assert states == ["acknowledged", "dispatched", "arrived", "closed"]
+    assert table.open_events() == []
+
+
+def test_a_command_that_does_not_fit_is_refused_and_changes_nothing():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    unknown = Command(name=CommandName.ACK, route="mqtt", transaction="a", alarm_id="nobody")
+    early = Command(name=CommandName.ARRIVE, route="mqtt", transaction="b", alarm_id=alarm.alarm_id)
+
+    assert table.apply(unknown, at(1))[0].error == "no such alarm"
+    response, changes = table.apply(early, at(1))
+    assert response.error == "an alarm that is confirmed does not take arrive"
+    assert changes == []
+
+
+def test_technical_alarms_are_one_for_each_unit():
+    table = make_table()
+    place = ("bath", "卫生间", "bathroom")
+    first, _ = table.report(Cause("unit_lost", UTC_S, place, "p1", "a"), at(0))
+    again, nothing = table.report(Cause("unit_lost", UTC_S, place, "p1", "a"), at(9))
+    other, _ = table.report(Cause("unit_lost", UTC_S, place, "p1", "b"), at(0))
+
+    assert (again.alarm_id, nothing) == (first.alarm_id, [])
+    assert other.alarm_id != first.alarm_id
