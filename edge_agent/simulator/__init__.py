@@ -1,0 +1,1 @@
+"""Everything simulated: VM launcher, lockstep conductor, players, scenes."""

@@ -1,0 +1,83 @@
+"""The commands that need the simulator: `replay` and `unit`."""
+
+import argparse
+import asyncio
+import logging
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.alarm.alarm import AlarmEvent
+from edge_agent.console import ABSENT, NO, OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.trials import Trial, TrialError, read_trials
+from edge_agent.simulator.replay import reachable, replay
+from edge_agent.simulator.single_unit import run_unit
+from edge_agent.simulator.stage import StageOptions
+from edge_agent.simulator.vm import VmMissingError
+
+DEFAULT_BROKER = ("localhost", 1883)
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Play one trial through the whole chain and show its events."""
+    try:
+        trial = _read_trial(options.file, options.trial)
+    except TrialError as error:
+        return say(str(error), WRONG_INPUT)
+    broker = options.broker or DEFAULT_BROKER
+    if not reachable(*broker):
+        if options.broker:
+            return say(f"no broker at {broker[0]}:{broker[1]}", ABSENT)
+        say("no broker at localhost:1883, so nothing is published")
+        broker = None
+    logging.getLogger().setLevel(logging.DEBUG if options.verbose else logging.WARNING)
+    say(
+        f"trial {options.trial}: {trial.subject} {trial.label}, {trial.seconds:.1f} s"
+        f" at {trial.rate_hz:g} Hz, {'a fall' if trial.is_fall else 'no fall'}"
+    )
+    on_event = _show_json if options.json else _show_event
+    try:
+        result = replay(trial, StageOptions(options.speed, options.seed), broker, on_event)
+    except VmMissingError as error:
+        return say(str(error), ABSENT)
+    alarms = len({event.alarm_id for event in result.events})
+    say(
+        f"{alarms} alarm(s), {len(result.events)} event(s); {result.virtual_s:.1f} s played"
+        f" in {result.real_s:.2f} s, {result.virtual_s / result.real_s:.0f} times real time"
+    )
+    if result.undelivered:
+        return say(f"{result.undelivered} event(s) not taken by the broker", NO)
+    return OK
+
+
+def run_unit_vm(options: argparse.Namespace) -> int:
+    """Run one simulated unit in real time until interrupted."""
+    try:
+        trial = _read_trial(options.play, options.trial) if options.play else None
+        asyncio.run(
+            run_unit(options.id, options.profile, options.port, options.flash, trial, options.after)
+        )
+    except TrialError as error:
+        return say(str(error), WRONG_INPUT)
+    except VmMissingError as error:
+        return say(str(error), ABSENT)
+    return OK
+
+
+def _read_trial(path: Path, number: int) -> Trial:
+    trials = read_trials(path)
+    if not 0 <= number < len(trials):
+        raise TrialError(f"{path}: no trial {number}, there are 0 to {len(trials) - 1}")
+    return trials[number]
+
+
+def _show_json(event: AlarmEvent) -> None:
+    show(msgspec.json.encode(event).decode())
+
+
+def _show_event(event: AlarmEvent) -> None:
+    score = "" if event.score is None else f"  score {event.score:.3f}"
+    show(
+        f"{event.at}  {event.alarm_id[-8:]}/{event.event}  {event.state:<12}"
+        f"{event.condition}  onset {event.onset}{score}  {event.text['zh']} {event.text['en']}"
+    )
