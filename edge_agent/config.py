@@ -6,11 +6,13 @@ A mistake is a `ConfigError` that names the key and what is allowed there.
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 MAX_FILE_BYTES = 1_000_000
+
+_T = TypeVar("_T")
 
 Identifier = Annotated[
     str,
@@ -132,6 +134,15 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: the file cannot be read or something in it is wrong.
     """
+    return parse(read_toml(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file of bounded size.
+
+    Raises:
+        ConfigError: it cannot be read or is not TOML.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
@@ -140,12 +151,11 @@ def load(path: Path) -> Config:
     if len(raw) > MAX_FILE_BYTES:
         raise ConfigError(str(path), f"larger than {MAX_FILE_BYTES} bytes")
     try:
-        tree = tomllib.loads(raw.decode())
+        return tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), f"byte {error.start} is not UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(str(path), f"not TOML: {error}") from None
-    return parse(tree)
 
 
 def parse(tree: dict[str, Any]) -> Config:
@@ -154,15 +164,29 @@ def parse(tree: dict[str, Any]) -> Config:
     Raises:
         ConfigError: naming the first key that is wrong.
     """
-    try:
-        config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
-    _check_references(config)
+    config = convert(tree, Config)
+    check_references(config)
     return config
 
 
-def _check_references(config: Config) -> None:
+def convert(tree: dict[str, Any], table: type[_T]) -> _T:
+    """Convert a tree of TOML values to a struct.
+
+    Raises:
+        ConfigError: naming the first key that is wrong and what is allowed there.
+    """
+    try:
+        return msgspec.convert(tree, table)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), table) from None
+
+
+def check_references(config: Config) -> None:
+    """Check what one key says about another.
+
+    Raises:
+        ConfigError: a name that is there twice or nowhere.
+    """
     places = [place.id for place in config.place]
     _check_unique("place", places)
     _check_unique("unit", [unit.id for unit in config.unit])
@@ -187,27 +211,27 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"field `(?P<name>[^`]*)`")
 
 
-def _explain(message: str) -> ConfigError:
+def _explain(message: str, root: type) -> ConfigError:
     match = _AT.match(message)
     assert match is not None
     what, path = match["what"], (match["path"] or "").lstrip(".")
     field = _FIELD.search(what)
+    hint = _hint(root, path)
     if field is not None:
-        table = _hint(path)
-        allowed = ", ".join(getattr(table, "__struct_fields__", ()))
         key = f"{path}.{field['name']}".lstrip(".")
-        why = "required key is missing" if "missing" in what else "unknown key"
-        return ConfigError(key, f"{why}; allowed here: {allowed}" if "un" in why else why)
-    description = next(
-        (m.description for m in getattr(_hint(path), "__metadata__", ()) if m.description), None
-    )
+        if "missing" in what:
+            return ConfigError(key, "required key is missing")
+        allowed = ", ".join(getattr(hint, "__struct_fields__", ()))
+        return ConfigError(key, f"unknown key; allowed here: {allowed}")
+    notes = (note.description for note in getattr(hint, "__metadata__", ()))
+    description = next((note for note in notes if note), None)
     what = what[0].lower() + what[1:]
     return ConfigError(path or "file", f"{what}; allowed: {description}" if description else what)
 
 
-def _hint(path: str) -> Any:
+def _hint(root: type, path: str) -> Any:
     """Return the annotated type that a path like `unit[0].baud` leads to."""
-    hint: Any = Config
+    hint: Any = root
     for name in re.findall(r"[A-Za-z_]+", path.replace("[...]", "[]")):
         hint = get_type_hints(_table_of(hint), include_extras=True).get(name, str)
     return hint if hasattr(hint, "__metadata__") and not _is_list(hint) else _table_of(hint)
