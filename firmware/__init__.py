@@ -1,0 +1,1 @@
+"""The unit: MicroPython on an ESP32-class board."""

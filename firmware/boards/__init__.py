@@ -1,0 +1,1 @@
+"""The boards: the only files that import `machine` and `time`."""

@@ -1,0 +1,106 @@
+# ruff: noqa: D102 (the table says what each member is)
+"""What a board gives to the firmware; one file for each kind of board.
+
+| member | what |
+|---|---|
+| `unit_id` | name of the unit, `[A-Za-z0-9_-]{1,64}` |
+| `flash_root` | folder on the flash that outlives power cuts (littlefs) |
+| `ticks_ms()` | milliseconds, 30 bits, wrapping at 2^30 |
+| `random(n)` | n random bytes |
+| `unique_key()` | 32 secret bytes of this unit, for frame tags; empty when it has none |
+| `reset_cause()` | number as in `machine.reset_cause()` |
+| `reset()` | start anew; does not come back |
+| `feed()` | feeds the hardware watchdog, which resets the unit after about 20 s without it |
+| `i2c(name)` | `I2C`, raises OSError when the board has none of that name; likewise the next |
+| `uart(name)` | `Uart` |
+| `adc(name)` | `Adc` |
+| `pin(name)` | `Pin`; outputs are `light` and `buzzer`, low at the start |
+| `paced(read, period_ms, depth)` | `Paced`: reads a part that has no FIFO of its own |
+| `link()` | `Link` to the agent |
+
+A timer calls `read` of `paced` at its period and keeps the results, so that neither a
+flash write nor a wait of the program makes a hole in the signal, and the program wakes up
+once a block and not once a sample. `read` is short, allocates little, and returns an
+int16; an OSError in it makes that read a lost one.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable
+    from typing import Protocol
+
+    Buffer = bytearray | memoryview | array[int]
+
+    class I2C(Protocol):
+        """The three calls of `machine.I2C` that drivers make. OSError: no answer."""
+
+        def readfrom_mem_into(self, addr: int, memaddr: int, buf: Buffer) -> None:
+            """Read `len(buf)` bytes from a register on."""
+
+        def writeto_mem(self, addr: int, memaddr: int, buf: bytes) -> None:
+            """Write bytes to a register."""
+
+    class Uart(Protocol):
+        """A serial line of a module."""
+
+        def readinto(self, buf: Buffer) -> int | None:
+            """Read what there is; never blocks."""
+
+        def write(self, buf: bytes | memoryview) -> int | None:
+            """Write, and return how many bytes were taken."""
+
+    class Adc(Protocol):
+        """An analogue input."""
+
+        def read_u16(self) -> int:
+            """Return the ratio to the supply, 0..65535."""
+
+    class Pin(Protocol):
+        """A digital input or output."""
+
+        def read(self) -> int:
+            """Return the level, 0 or 1."""
+
+        def write(self, level: int) -> None:
+            """Set the level of an output."""
+
+    class Paced(Protocol):
+        """What a timer has read since the last `take`."""
+
+        lost: int
+        """Reads since the start that failed or found the store full."""
+
+        def take(self, out: array[int]) -> int:
+            """Move the oldest results to `out`, return how many."""
+
+    class Link(Protocol):
+        """The line to the agent; asyncio can wait until it is readable."""
+
+        def open(self) -> bool:
+            """Make sure that the line is open; False while it is away."""
+
+        def readinto(self, buf: Buffer) -> int | None:
+            """Read what there is, 0 or None when nothing; never blocks."""
+
+        def write(self, buf: bytes | memoryview) -> int | None:
+            """Write, and return how many bytes were taken; never blocks for long."""
+
+    class Board(Protocol):
+        """One unit's hardware."""
+
+        unit_id: str
+        flash_root: str
+
+        def ticks_ms(self) -> int: ...
+        def random(self, count: int) -> bytes: ...
+        def unique_key(self) -> bytes: ...
+        def reset_cause(self) -> int: ...
+        def reset(self) -> None: ...
+        def feed(self) -> None: ...
+        def i2c(self, name: str) -> I2C: ...
+        def uart(self, name: str) -> Uart: ...
+        def adc(self, name: str) -> Adc: ...
+        def pin(self, name: str) -> Pin: ...
+        def paced(self, read: Callable[[], int], period_ms: int, depth: int) -> Paced: ...
+        def link(self) -> Link: ...

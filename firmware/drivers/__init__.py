@@ -1,0 +1,1 @@
+"""One sensor module a file: buses, timing, configuration and recovery."""
