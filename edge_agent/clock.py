@@ -138,6 +138,15 @@ def format_utc(utc_s: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
+def parse_utc(text: str) -> float:
+    """Return the UNIX seconds of an RFC 3339 time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.fromisoformat(text).timestamp()
+
+
 def uuid7(utc_s: float, random: bytes) -> str:
     """Return a UUID of version 7 from a time and ten random bytes.
 

@@ -14,6 +14,7 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 CONNECT_S = 10.0
+GOODBYE_S = 5.0
 ACCEPT_S = 10.0
 """A broker that has not answered a PUBLISH for this long is treated as gone."""
 
@@ -106,6 +107,7 @@ class connected:  # noqa: N801 (reads as a word in `async with connected(...)`)
         outside: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._outside = outside
+        self._will = will
         self._client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -130,7 +132,12 @@ class connected:  # noqa: N801 (reads as a word in `async with connected(...)`)
     async def __aexit__(self, *exc: object) -> None:
         try:
             with self._outside():
-                async with asyncio.timeout(CONNECT_S):
+                async with asyncio.timeout(GOODBYE_S):
+                    if exc[0] is asyncio.CancelledError:  # leaving in peace sends no will
+                        will = self._will
+                        await self._client.publish(
+                            will.topic, will.payload, qos=will.qos, retain=will.retain
+                        )
                     await self._client.__aexit__(None, None, None)
         except (aiomqtt.MqttError, TimeoutError) as error:
             _log.debug("unclean goodbye: %s", error)

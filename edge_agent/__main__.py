@@ -1,0 +1,211 @@
+"""The command line: `anzhen COMMAND ...`.
+
+Results go to stdout, progress and prose to stderr. Exit codes: 0 done; 1 ran, and the answer
+is no; 2 the input is wrong; 3 something needed is absent; 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge_agent import __version__
+from edge_agent.agent import Agent
+from edge_agent.clock import SystemClock
+from edge_agent.config import Config, ConfigError, UnitConfig, load
+from edge_agent.console import ABSENT, INTERRUPTED, NO, OK, WRONG_INPUT, say, show
+from edge_agent.control import ask
+from edge_agent.link.serial_port import SerialPort
+from edge_agent.outbox import OutboxError
+from edge_agent.state import StateDir, StateError
+
+DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(levelname).1s %(name)s: %(message)s",
+    )
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigError as error:
+        return say(str(error), WRONG_INPUT)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="anzhen", description="安枕 Anzhen: the bedside safety gateway"
+    )
+    parser.add_argument("--version", action="version", version=f"anzhen {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the agent")
+    run.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="F")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="ask the running agent how it is")
+    status.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="F")
+    status.add_argument("--json", action="store_true", help="one JSON object")
+    status.set_defaults(command=_status)
+
+    replay = commands.add_parser("replay", help="play a recording through the whole chain")
+    replay.add_argument("file", type=Path, help="recordings in the flat .npz form")
+    replay.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
+    replay.add_argument(
+        "--speed", type=_speed, default=None, metavar="N|max", help="times real time (max)"
+    )
+    replay.add_argument(
+        "--broker", type=_broker, metavar="HOST[:PORT]", help="MQTT broker (localhost:1883)"
+    )
+    replay.add_argument("--seed", type=int, default=1, help="of every random number")
+    replay.add_argument("--json", action="store_true", help="events as JSON lines")
+    replay.set_defaults(command=_replay)
+
+    demo = commands.add_parser("demo", help="a whole home on this machine, no hardware")
+    demo.add_argument("--scene", default="night", metavar="NAME", help="a name, or a .toml file")
+    demo.add_argument("--speed", type=_speed, default=40.0, metavar="N|max", help="(40)")
+    demo.add_argument("--lang", choices=["zh", "en"], default="zh")
+    demo.add_argument("--json", action="store_true", help="only the summary, one JSON object")
+    demo.set_defaults(command=_demo)
+
+    unit = commands.add_parser("unit", help="run the firmware in a VM, on a port of its own")
+    unit.add_argument("profile", choices=["pendant", "bed", "bathroom"])
+    unit.add_argument("--port", type=Path, required=True, help="path to make for the agent")
+    unit.add_argument("--id", default="unit-1", help="the unit's name")
+    unit.add_argument("--flash", type=Path, required=True, help="folder of the unit's flash")
+    unit.add_argument("--play", type=Path, metavar="FILE", help="recordings for its sensor")
+    unit.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
+    unit.add_argument("--after", type=float, default=3.0, metavar="S", help="begin to play at")
+    unit.set_defaults(command=_unit)
+    return parser
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0.01 <= speed <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'max' nor 0.01 to 10000")
+    return speed
+
+
+def _broker(text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    if not host or not (port or "1883").isdecimal() or not 0 < int(port or 1883) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST or HOST:PORT")
+    return host, int(port or 1883)
+
+
+# -- run and status -------------------------------------------------------------------------
+
+
+def _control_path(config: Config) -> Path:
+    return Path(config.control_socket or Path(config.state_dir) / "control.sock")
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    try:
+        state = StateDir(Path(config.state_dir))
+    except StateError as error:
+        return say(str(error), ABSENT)
+    try:
+        asyncio.run(_run_agent(config, state))
+    except OutboxError as error:
+        return say(f"the outbox does not work, nothing is safe: {error}", ABSENT)
+    except BaseExceptionGroup as group:
+        lost = group.subgroup(OutboxError)
+        if lost is None:
+            raise
+        return say(f"the outbox does not work, nothing is safe: {lost.exceptions[0]}", NO)
+    finally:
+        state.close()
+    return OK
+
+
+async def _run_agent(config: Config, state: StateDir) -> None:
+    agent = Agent(config, SystemClock(), _open_port, state.outbox, _control_path(config))
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await agent.run()
+    except asyncio.CancelledError:
+        if not task.cancelling():
+            raise
+        logging.getLogger("anzhen").info("stopped")
+
+
+def _open_port(unit: UnitConfig) -> SerialPort:
+    return SerialPort(unit.port, unit.baud)
+
+
+def _status(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    try:
+        status = asyncio.run(ask(_control_path(config), "status"))
+    except (OSError, ValueError, TimeoutError) as error:
+        return say(f"no agent answers at {_control_path(config)}: {error}", ABSENT)
+    if options.json:
+        show(json.dumps(status, ensure_ascii=False))
+    else:
+        _print_status(status)
+    healthy = all(unit["state"] == "online" for unit in status["units"]) and all(
+        route["online"] for route in status["routes"]
+    )
+    return OK if healthy else NO
+
+
+def _print_status(status: dict[str, object]) -> None:
+    show(f"agent {status['version']}  {status['at']}  clock {status['clock']}")
+    for kind in ("units", "routes", "open_alarms"):
+        rows = status[kind]
+        assert isinstance(rows, list)
+        show(f"{kind}: {len(rows)}")
+        for row in rows:
+            if kind == "open_alarms":
+                row = {key: row[key] for key in ("condition", "state", "place", "onset")}
+            show("  " + "  ".join(f"{key}={value}" for key, value in row.items()))
+
+
+# -- what the running agent never loads -------------------------------------------------------
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from edge_agent.simulator.commands import run_replay
+
+    return run_replay(options)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from edge_agent.simulator.commands import run_demo
+
+    return run_demo(options)
+
+
+def _unit(options: argparse.Namespace) -> int:
+    from edge_agent.simulator.commands import run_unit_vm
+
+    return run_unit_vm(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

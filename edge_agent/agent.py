@@ -1,0 +1,424 @@
+"""The composition root: units, pipeline, alarms, outbox, routes, control, in one TaskGroup.
+
+```
+ units --received--> pipeline --findings--> table --changes--> outbox --rows--> relay
+   ^                                                              |               |
+   +------------------ acks, after the commit --------------------+<-- accepted --+
+```
+Nothing is told to anyone before the commit that stores it has returned.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from edge_agent import __version__
+from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State
+from edge_agent.alarm.command import Command, CommandName, Response
+from edge_agent.alarm.policy import Policy
+from edge_agent.alarm.table import AlarmTable, Change, Identity
+from edge_agent.clock import Clock, Instant, format_utc, uuid7
+from edge_agent.config import Config, ConfigError, UnitConfig
+from edge_agent.control import serve_control
+from edge_agent.home.cause import Cause, Noted, Origin, Over
+from edge_agent.home.home import Home
+from edge_agent.link.link import Link
+from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
+from edge_agent.pipeline import BedNews, Finding, Pipeline, UnitNews
+from edge_agent.relay.mqtt import Broker
+from edge_agent.relay.profiles.native import (
+    AgentState,
+    NativeProfile,
+    Occupancy,
+    Publication,
+    UnitState,
+)
+from edge_agent.relay.relay import Hooks, Relay
+from edge_agent.unit import Received, Unit
+from protocol.messages import Event, Impact, Stage
+
+_log = logging.getLogger(__name__)
+
+STAGES = {
+    State.NOTIFIED: Stage.DELIVERED,
+    State.ACKNOWLEDGED: Stage.ACKNOWLEDGED,
+    State.DISPATCHED: Stage.DISPATCHED,
+    State.ARRIVED: Stage.DISPATCHED,
+    State.RECOVERED: Stage.ENDED,
+    State.CANCELLED: Stage.ENDED,
+    State.CLOSED: Stage.ENDED,
+}
+"""What a unit's light shows for a state; STORED for all others."""
+
+
+class Agent:
+    """One home's agent."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        open_link: Callable[[UnitConfig], Link],
+        outbox_path: Path,
+        control_path: Path | None,
+        on_stored: Callable[[AlarmEvent], None] | None = None,
+    ) -> None:
+        """Put the parts together; nothing runs yet.
+
+        Args:
+            config: the checked configuration.
+            clock: the system's, or a virtual one.
+            open_link: opens a unit's line, raising LinkError while it is away.
+            outbox_path: the database.
+            control_path: the control socket, or None for none.
+            on_stored: told of every event once it is on disk.
+        """
+        self._config = config
+        self._clock = clock
+        self._on_stored = on_stored
+        self._control_path = control_path
+        now = clock.now()
+        self._session = uuid7(now.utc_s, clock.random(10))
+        host_boot = clock.host_boot()
+        identity = Identity(
+            config.home.region,
+            config.home.home,
+            AgentStamp(self._session, __version__),
+            host_boot,
+        )
+        self._home = Home(config)
+        self._pipeline = Pipeline(config, self._home, host_boot, now)
+        self._table = AlarmTable(identity, Policy(config.alarm.fall_confirm_s), clock.random)
+        self._profile = NativeProfile(config.home.region, config.home.home)
+        self._received: list[Received] = []
+        self._wake = asyncio.Event()
+        self._timers_changed = asyncio.Event()
+        self._open_events: dict[str, AlarmEvent] = {}
+        self._origins: dict[str, list[Origin]] = {}
+        self._unit_states: dict[str, UnitState] = {}
+        self._occupancy: dict[str, Occupancy] = {}
+        self._facts: dict[str, bytes] = {}
+        self.units = {
+            unit.id: Unit(
+                unit.id,
+                lambda unit=unit: open_link(unit),  # type: ignore[misc]
+                clock,
+                self._received,
+                self._wake.set,
+            )
+            for unit in config.unit
+        }
+        routes = ["mqtt"] if config.mqtt else []
+        self.outbox = Outbox(outbox_path, routes, clock.outside)
+        self.relay = self._make_relay() if config.mqtt else None
+
+    async def run(self) -> None:
+        """Run until cancelled. A fault of ours ends it loudly; the service manager restarts.
+
+        Raises:
+            OutboxError: the outbox cannot be opened or cannot store.
+        """
+        stored = await self.outbox.open()
+        try:
+            await self._restore(stored)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._work(), name="pipeline")
+                group.create_task(self._run_timers(), name="alarm timers")
+                group.create_task(self._tick(), name="silence and beds")
+                for unit in self.units.values():
+                    group.create_task(unit.run(), name=f"unit {unit.unit_id}")
+                if self.relay is not None:
+                    group.create_task(self.relay.run(), name="relay mqtt")
+                if self._control_path is not None:
+                    control = serve_control(self._control_path, {"status": self.status})
+                    group.create_task(control, name="control")
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.outbox.close()
+
+    async def status(self) -> dict[str, Any]:
+        """Return what `anzhen status` shows."""
+        now = self._clock.now()
+        lost = self._pipeline.channel_loss()
+        return {
+            "session": self._session,
+            "version": __version__,
+            "at": format_utc(now.utc_s),
+            "clock": now.quality.label,
+            "units": [
+                {
+                    "unit": unit_id,
+                    "state": unit.session.state,
+                    "samples_lost": lost[unit_id],
+                    "frames_lost": unit.session.frames_lost,
+                    "rejected": unit.session.rejected,
+                    "dropped": unit.dropped,
+                }
+                for unit_id, unit in self.units.items()
+            ],
+            "routes": [
+                {
+                    "route": route,
+                    "online": self.relay is not None and self.relay.is_online,
+                    "waiting": waiting,
+                }
+                for route, waiting in (await self.outbox.backlog()).items()
+            ],
+            "open_alarms": msgspec.to_builtins(list(self._open_events.values())),
+        }
+
+    def next_due_s(self) -> float | None:
+        """Return when the next alarm timer fires (monotonic), or None."""
+        return self._table.next_due_s()
+
+    async def _restore(self, stored: Stored) -> None:
+        self._clock.not_before(stored.latest_utc_s)
+        now = self._clock.now()
+        for origin in stored.origins:
+            key = Origin(origin.unit, origin.boot_id, origin.seq)
+            self._origins.setdefault(origin.alarm_id or "", []).append(key)
+        for name, body in stored.facts.items():
+            kind, _, name = name.partition(":")
+            if kind == "bed" and name in self._pipeline.beds:
+                self._pipeline.beds[name].restore(body, now)
+        changes = self._table.restore(stored.alarms, now)
+        self._open_events = {event.alarm_id: event for event in self._table.open_events()}
+        await self._commit(Batch(), changes, now)
+
+    # -- findings to alarms ---------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            drained, self._received[:] = self._received[:], []
+            known = await self._known(drained)
+            now = self._clock.now()
+            findings: list[Finding] = []
+            for item in drained:
+                message = item.message
+                if isinstance(message, Event | Impact):
+                    name = Origin(item.unit_id, message.boot_id, message.seq)
+                    if name in known:
+                        self._acknowledge(name, Stage.STORED)
+                        continue
+                    known.add(name)
+                findings += self._pipeline.take(item, now)
+            await self._act(findings, now)
+
+    async def _known(self, drained: list[Received]) -> set[Origin]:
+        """Return which events of units were stored before; those are only acknowledged."""
+        known = set()
+        for item in drained:
+            message = item.message
+            if isinstance(message, Event | Impact):
+                name = Origin(item.unit_id, message.boot_id, message.seq)
+                if await self.outbox.knows(name.unit, name.boot_id, name.seq) is not None:
+                    known.add(name)
+        return known
+
+    async def _act(self, findings: list[Finding], now: Instant) -> None:
+        """Turn findings into stored changes, then tell those who wait for them."""
+        if not findings:
+            return
+        batch = Batch()
+        changes: list[Change] = []
+        for finding in findings:
+            alarm_id = None
+            if isinstance(finding, Cause):
+                alarm, made = self._table.report(finding, now)
+                alarm_id = alarm.alarm_id
+                changes += made
+            elif isinstance(finding, Over):
+                changes += self._table.recover(
+                    finding.condition, finding.subject, now, finding.reason
+                )
+            elif isinstance(finding, UnitNews):
+                self._take_unit_news(finding, now)
+            elif isinstance(finding, BedNews):
+                self._take_bed_news(finding, now)
+            if isinstance(finding, Cause | Over | Noted) and finding.origin is not None:
+                name = finding.origin
+                batch.unit_events.append(UnitEvent(name.unit, name.boot_id, name.seq, alarm_id))
+                if alarm_id is not None:
+                    self._origins.setdefault(alarm_id, []).append(name)
+        batch.facts = self._changed_facts()
+        await self._commit(batch, changes, now)
+
+    def _changed_facts(self) -> dict[str, bytes]:
+        """Return what is new about the beds; it goes into the commit of what it caused."""
+        facts = {
+            f"bed:{name}": msgspec.json.encode(bed.fact)
+            for name, bed in self._pipeline.beds.items()
+            if bed.fact is not None
+        }
+        changed = {name: body for name, body in facts.items() if self._facts.get(name) != body}
+        self._facts |= changed
+        return changed
+
+    async def _commit(self, batch: Batch, changes: list[Change], now: Instant) -> None:
+        """Store, then tell units and routes. Called without a wait since the table changed."""
+        batch.alarms += [change.alarm for change in changes]
+        self._timers_changed.set()
+        if not batch:
+            return
+        await self.outbox.put(batch, now.utc_s)
+        for event in batch.unit_events:
+            self._acknowledge(Origin(event.unit, event.boot_id, event.seq), Stage.STORED)
+        for change in changes:
+            self._tell(change)
+        if changes and self.relay is not None:
+            self.relay.set_state(self._profile.open_alarms(list(self._open_events.values())))
+        if self.relay is not None:
+            self.relay.wake()
+
+    def _tell(self, change: Change) -> None:
+        event = change.alarm.last
+        if change.alarm.is_open:
+            self._open_events[event.alarm_id] = event
+        else:
+            self._open_events.pop(event.alarm_id, None)
+        stage = STAGES.get(event.state)
+        for origin in self._origins.get(event.alarm_id, ()):
+            if stage is not None:
+                self._acknowledge(origin, stage)
+        if not change.alarm.is_open:
+            self._origins.pop(event.alarm_id, None)
+        _log.info("%s %s %s", event.condition, event.state, event.alarm_id)
+        if self._on_stored is not None:
+            self._on_stored(event)
+
+    def _acknowledge(self, origin: Origin, stage: int) -> None:
+        unit = self.units.get(origin.unit)
+        if unit is not None:
+            unit.session.acknowledge(origin.boot_id, origin.seq, stage)
+            unit.flush()
+
+    async def _run_timers(self) -> None:
+        while True:
+            self._timers_changed.clear()
+            due_s = self._table.next_due_s()
+            now = self._clock.now()
+            wait_s = None if due_s is None else max(0.0, due_s - now.monotonic_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._timers_changed.wait()
+            now = self._clock.now()
+            await self._commit(Batch(), self._table.run_timers(now), now)
+
+    async def _tick(self) -> None:
+        while True:
+            now = self._clock.now()
+            await self._act(self._pipeline.tick(now), now)
+            now = self._clock.now()
+            await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
+
+    # -- news for the retained topics -----------------------------------------------------
+
+    def _take_unit_news(self, news: UnitNews, now: Instant) -> None:
+        hello, status = news.hello, news.status
+        state = self._unit_states.get(news.unit) or UnitState(
+            unit=news.unit, state="", place=self._home.unit(news.unit).place, at=""
+        )
+        state = replace(
+            state,
+            state="online" if news.online else "lost",
+            at=format_utc(now.utc_s),
+            reason=news.reason,
+        )
+        if hello is not None:
+            state = replace(state, firmware=hello.firmware, profile=hello.profile)
+        if status is not None:
+            state = replace(state, battery_mv=status.battery_mv, backlog=status.backlog)
+        self._unit_states[news.unit] = state
+        if self.relay is not None:
+            self.relay.set_state(self._profile.unit_state(state))
+        if hello is not None:
+            self._remind_unit(news.unit)
+
+    def _remind_unit(self, unit_id: str) -> None:
+        """Tell a unit that greets again how far its open alarms have come."""
+        for alarm_id, event in self._open_events.items():
+            for origin in self._origins.get(alarm_id, ()):
+                if origin.unit == unit_id:
+                    self._acknowledge(origin, STAGES.get(event.state, Stage.STORED))
+
+    def _take_bed_news(self, news: BedNews, now: Instant) -> None:
+        occupancy = Occupancy(
+            place=news.place,
+            occupied=news.occupied,
+            since=format_utc(news.since_utc_s),
+            at=format_utc(now.utc_s),
+            bed=news.bed,
+            unit=news.unit,
+        )
+        self._occupancy[news.place] = occupancy
+        if self.relay is not None:
+            self.relay.set_state(self._profile.occupancy(occupancy))
+
+    # -- the route ------------------------------------------------------------------------
+
+    def _make_relay(self) -> Relay:
+        mqtt = self._config.mqtt
+        assert mqtt is not None
+        password = None
+        if mqtt.password_file is not None:
+            try:
+                password = Path(mqtt.password_file).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError("mqtt.password_file", f"cannot be read ({error})") from None
+        home = self._config.home
+        broker = Broker(
+            mqtt.host,
+            mqtt.port,
+            mqtt.client_id or re.sub(r"[^0-9A-Za-z]", "", f"anzhen{home.region}{home.home}"),
+            mqtt.username,
+            password,
+            mqtt.keepalive_s,
+        )
+        hooks = Hooks(
+            accepted=self._accepted,
+            command=self._command,
+            birth=self._birth,
+            will=lambda: self._agent_state("lost"),
+            online=lambda name, up: _log.info("route %s: %s", name, "up" if up else "down"),
+        )
+        return Relay("mqtt", broker, self._profile, self.outbox, self._clock, hooks)
+
+    async def _accepted(self, route: str, row: Row) -> None:
+        now = self._clock.now()
+        changes = self._table.notify(row.alarm_id, row.event, now)
+        await self._commit(Batch(accepted=[(route, row.row)]), changes, now)
+
+    async def _command(self, command: Command) -> Response:
+        now = self._clock.now()
+        if command.name is CommandName.SNAPSHOT:
+            for publication in self._birth():
+                if self.relay is not None:
+                    self.relay.set_state(publication)
+            return Response(transaction=command.transaction, ok=True)
+        response, changes = self._table.apply(command, now)
+        await self._commit(Batch(), changes, now)
+        return response
+
+    def _agent_state(self, state: str) -> Publication:
+        now = self._clock.now()
+        at = format_utc(now.utc_s) if state == "online" else None
+        return self._profile.agent_state(
+            AgentState(state, self._session, __version__, now.quality.label, at)
+        )
+
+    def _birth(self) -> list[Publication]:
+        return [
+            self._agent_state("online"),
+            self._profile.open_alarms(list(self._open_events.values())),
+            *(self._profile.unit_state(state) for state in self._unit_states.values()),
+            *(self._profile.occupancy(occupancy) for occupancy in self._occupancy.values()),
+        ]

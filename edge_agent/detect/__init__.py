@@ -1,0 +1,1 @@
+"""Detectors: pure numpy, no clock, no I/O."""

@@ -1,0 +1,199 @@
+"""Bed and bathroom units: left at night and not back, calls, a cut cord; lights that answer."""
+
+import asyncio
+import json
+
+import numpy as np
+
+from edge_agent.alarm.alarm import State
+from edge_agent.config import AlarmConfig, Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
+from edge_agent.simulator.player import write_ads1115, write_nau7802
+from edge_agent.simulator.stage import Stage, StageOptions, on_stage
+from edge_agent.simulator.vm import UnitSpec
+
+IDLE, PRESSED, CUT, SHORT = 0.5, 0.25, 1.0, 0.0
+
+
+def make_config(port: int | None = None) -> Config:
+    return Config(
+        home=HomeConfig(region="000000000000", home="h1"),
+        place=[
+            PlaceConfig(id="bedroom", zh="卧室", en="bedroom"),
+            PlaceConfig(id="bath", zh="卫生间", en="bathroom"),
+        ],
+        unit=[
+            UnitConfig(id="bed-1", port="a", place="bedroom", person="p1", bed="b1", source="bed"),
+            UnitConfig(id="bath-1", port="b", place="bath", person="p1", source="cord"),
+        ],
+        mqtt=MqttConfig(host="127.0.0.1", port=port) if port else None,
+        alarm=AlarmConfig(bed_return_s=120),
+    )
+
+
+def bed_unit(stage: Stage, load_kg: np.ndarray) -> UnitSpec:
+    strip_v = 1.0 + 0.01 * np.sin(np.arange(1000) / 30)
+    return UnitSpec(
+        "bed-1",
+        "bed",
+        {
+            "i2c": {
+                "main": {
+                    "42": write_nau7802(stage.folder / "load.bin", load_kg, 0.0001),
+                    "72": write_ads1115(stage.folder / "strip.bin", strip_v),
+                }
+            },
+            "adc": {"cord": {"steps": [[0, IDLE]]}},
+        },
+    )
+
+
+def bath_unit(steps: list[list[float]]) -> UnitSpec:
+    return UnitSpec("bath-1", "bathroom", {"adc": {"cord": {"steps": [[0, IDLE], *steps]}}})
+
+
+def told(stage: Stage) -> list[tuple[str, State]]:
+    return [(event.condition, event.state) for event in stage.events]
+
+
+def test_out_of_bed_at_night_and_not_back_is_an_alarm_until_the_person_lies_down_again():
+    load_kg = np.concatenate([np.full(300, 61.0), np.zeros(2000), np.full(200, 61.0)])
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, load_kg))
+        stage.start_unit(bath_unit([]))
+        await asyncio.sleep(260)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    assert [(e.condition, e.state) for e in events] == [
+        ("bed_exit_not_returned", State.CONFIRMED),
+        ("bed_exit_not_returned", State.RECOVERED),
+    ]
+    assert events[0].evidence == {"away_s": 120.0}
+    assert events[0].place == "bedroom"
+
+
+def test_an_agent_restarted_while_the_bed_is_empty_still_raises_the_alarm_in_time():
+    load_kg = np.concatenate([np.full(300, 61.0), np.zeros(2000)])
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, load_kg))
+        stage.start_unit(bath_unit([]))
+        await asyncio.sleep(80)
+        await stage.restart_agent()
+        await asyncio.sleep(100)
+        return stage.events
+
+    (event,) = on_stage(make_config(), StageOptions(), story)
+    assert event.condition == "bed_exit_not_returned"
+    assert event.at.startswith("2026-11-23T18:16:3")  # 30 s in bed and 120 s away
+
+
+def test_a_pulled_cord_lights_at_once_and_shows_how_far_the_call_has_come(broker):
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        vm = stage.start_unit(bath_unit([[5000, PRESSED], [5600, IDLE]]))
+        await asyncio.sleep(20)
+        return stage.events, vm.outputs.read_text()
+
+    events, outputs = on_stage(make_config(broker.port), StageOptions(), story)
+    assert [(e.condition, e.state, e.event) for e in events] == [
+        ("call", State.CONFIRMED, 1),
+        ("call", State.NOTIFIED, 2),
+    ]
+    assert events[0].late_s == 0.0
+    changes = [json.loads(line) for line in outputs.splitlines()]
+    first = next(change for change in changes if change["t"] >= 5000)
+    assert first["t"] <= 6000
+
+
+def test_a_second_pull_is_a_new_event_of_the_same_alarm():
+    steps = [[5000, PRESSED], [5600, IDLE], [15000, PRESSED], [15600, IDLE]]
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        stage.start_unit(bath_unit(steps))
+        await asyncio.sleep(20)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    assert [(e.condition, e.event) for e in events] == [("call", 1), ("call", 2)]
+    assert events[0].alarm_id == events[1].alarm_id
+
+
+def test_a_call_while_the_agent_is_away_comes_when_it_is_back_with_its_true_onset():
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        stage.start_unit(bath_unit([[30_000, PRESSED], [30_600, IDLE]]))
+        await asyncio.sleep(20)
+        await stage.stop_agent()
+        await asyncio.sleep(100)
+        await stage.restart_agent()
+        await asyncio.sleep(30)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    (call,) = [event for event in events if event.condition == "call"]
+    assert call.onset.startswith("2026-11-23T18:14:30.")
+    assert 89 < call.late_s < 110
+
+
+def test_a_call_kept_through_a_power_cut_of_the_unit_keeps_its_onset_and_is_told_once():
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        spec = bath_unit([[30_000, PRESSED], [30_600, IDLE]])
+        stage.start_unit(spec)
+        await asyncio.sleep(20)
+        await stage.stop_agent()
+        await asyncio.sleep(20)
+        stage.stop_unit("bath-1")
+        await asyncio.sleep(60)
+        await stage.restart_agent()
+        stage.start_unit(bath_unit([]))
+        await asyncio.sleep(40)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    (call,) = [event for event in events if event.condition == "call"]
+    assert call.onset.startswith("2026-11-23T18:14:30.")
+
+
+def test_a_cut_cord_is_a_technical_alarm_and_over_when_it_is_mended():
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        stage.start_unit(bath_unit([[5000, CUT], [40_000, IDLE]]))
+        await asyncio.sleep(60)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    assert [(e.condition, e.state) for e in events] == [
+        ("cord_cut", State.CONFIRMED),
+        ("cord_cut", State.RECOVERED),
+    ]
+
+
+def test_a_unit_without_power_is_lost_after_a_minute_and_back_when_it_greets():
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        spec = bath_unit([])
+        stage.start_unit(spec)
+        await asyncio.sleep(20)
+        stage.stop_unit("bath-1")
+        await asyncio.sleep(80)
+        stage.start_unit(spec)
+        await asyncio.sleep(20)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    assert [(e.condition, e.state, e.unit) for e in events] == [
+        ("unit_lost", State.CONFIRMED, "bath-1"),
+        ("unit_lost", State.RECOVERED, "bath-1"),
+    ]
