@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.console import ABSENT, NO, OK, WRONG_INPUT, say, show
 from edge_agent.evaluate.trials import Trial, TrialError, read_trials
 from edge_agent.simulator.replay import reachable, replay
+from edge_agent.simulator.scene import load_scene
 from edge_agent.simulator.single_unit import run_unit
 from edge_agent.simulator.stage import StageOptions
 from edge_agent.simulator.vm import VmMissingError
@@ -62,6 +64,29 @@ def run_unit_vm(options: argparse.Namespace) -> int:
     except VmMissingError as error:
         return say(str(error), ABSENT)
     return OK
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Play a scene on this machine alone and check it."""
+    try:
+        from edge_agent.simulator.demo import SCENES, has_vm, play
+        from edge_agent.simulator.screen import DemoScreen, NoScreen
+    except ModuleNotFoundError as error:
+        return say(f"{error.name} is missing: pip install 'anzhen[demo]'", ABSENT)
+    path = Path(options.scene)
+    scene = load_scene(path if path.suffix == ".toml" else SCENES / f"{options.scene}.toml")
+    logging.getLogger().setLevel(logging.DEBUG if options.verbose else logging.ERROR)
+    link_level = not has_vm()
+    if options.json:
+        if link_level:
+            say("no MicroPython VM for this machine: units are played at link level")
+        verdict = play(scene, options.speed, NoScreen(), link_level)
+        show(json.dumps(verdict.as_object(), ensure_ascii=False))
+    else:
+        with DemoScreen(scene, options.lang, link_level) as screen:
+            verdict = play(scene, options.speed, screen, link_level)
+        screen.show(verdict)
+    return OK if verdict.is_good else NO
 
 
 def _read_trial(path: Path, number: int) -> Trial:

@@ -48,16 +48,10 @@ class Machine:
         self.is_busy = True
         self.is_gone = False
         self.deadline_ms = -1
-        self.read = 0
-        self.written = 0
 
     def is_quiet(self) -> bool:
-        """Return True when the VM waits and its line carries no byte unread."""
-        return self.is_gone or (
-            not self.is_busy
-            and self.line.to_unit == self.read
-            and self.line.from_unit == self.written
-        )
+        """Return True when the VM waits, or is no more."""
+        return self.is_gone or not self.is_busy
 
 
 class Conductor(selectors.DefaultSelector):
@@ -66,9 +60,9 @@ class Conductor(selectors.DefaultSelector):
     def __init__(self, speed: float | None = None) -> None:
         super().__init__()
         self.now_us = 0
-        self.holds = 0
-        """Work of the outside world in flight: virtual time stands still."""
+        self._holds = 0
         self._machines: list[Machine] = []
+        self._lines: dict[str, Line] = {}
         self._speed = speed
         self._began_s = self._progress_s = time.monotonic()
 
@@ -80,16 +74,25 @@ class Conductor(selectors.DefaultSelector):
     def add_machine(self, machine: Machine) -> None:
         """Conduct one more VM from now on."""
         self._machines.append(machine)
+        self.add_line(machine.line)
         self.register(machine.control, selectors.EVENT_READ, machine)
+
+    def add_line(self, line: Line) -> None:
+        """Watch over a cable whose unit may be played in this process."""
+        self._lines[line.name] = line
+
+    def hold(self) -> None:
+        """Stop virtual time until `release`: the outside world is at work."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Let virtual time go on once everybody who held it has let go."""
+        self._holds = max(0, self._holds - 1)
 
     def remove_machine(self, machine: Machine) -> None:
         """Forget a VM whose power was cut; what it had written is still read."""
         if not machine.is_gone:
             self._lose(machine)
-
-    @property
-    def _lines(self) -> list[Line]:
-        return list({machine.line.name: machine.line for machine in self._machines}.values())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; when nothing is, let virtual time go on."""
@@ -102,8 +105,8 @@ class Conductor(selectors.DefaultSelector):
                 return ready
             if self._is_any_busy():
                 self._wait_for_machines()
-            elif self.holds or not self._is_quiet():
-                ready = self._look(OUTSIDE_S if self.holds else 0, is_idle)
+            elif self._holds or not self._is_quiet():
+                ready = self._look(OUTSIDE_S if self._holds else 0, is_idle)
                 if ready:
                     return ready
                 self._check_progress()
@@ -132,7 +135,7 @@ class Conductor(selectors.DefaultSelector):
             else:
                 ready.append((key, mask))
         if self._is_any_busy() or not with_lines:
-            held = {fd for line in self._lines for fd in line.descriptors()}
+            held = {fd for line in self._lines.values() for fd in line.descriptors()}
             ready = [entry for entry in ready if entry[0].fd not in held]
         else:
             ready = [entry for entry in ready if self._is_whole(entry[0].fd)]
@@ -155,20 +158,16 @@ class Conductor(selectors.DefaultSelector):
 
     def _is_whole(self, fd: int) -> bool:
         """Return True unless bytes for this port are still on their way through the kernel."""
-        for line in self._lines:
-            expected = line.expected(fd, self._written(line))
+        for line in self._lines.values():
+            expected = line.expected(fd)
             if expected is not None:
                 (waiting,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))
                 return bool(waiting >= min(expected, 1024))
         return True
 
-    def _written(self, line: Line) -> int:
-        """Return what the unit that is on a line now has written to it."""
-        return next((m.written for m in reversed(self._machines) if m.line is line), 0)
-
     def _is_quiet(self) -> bool:
         return all(machine.is_quiet() for machine in self._machines) and all(
-            line.is_agent_quiet() for line in self._lines
+            line.is_quiet() for line in self._lines.values()
         )
 
     def _take_report(self, machine: Machine) -> None:
@@ -180,7 +179,8 @@ class Conductor(selectors.DefaultSelector):
             self._lose(machine)
             return
         self._progress_s = time.monotonic()
-        kind, deadline_ms, machine.read, machine.written = _REPORT.unpack(report)
+        kind, deadline_ms, read, written = _REPORT.unpack(report)
+        machine.line.report_unit((read, written))
         if kind == _IDLE:
             machine.deadline_ms = deadline_ms
             machine.is_busy = False
@@ -190,6 +190,7 @@ class Conductor(selectors.DefaultSelector):
 
     def _lose(self, machine: Machine) -> None:
         machine.is_gone = True
+        machine.line.report_unit(None)
         self.unregister(machine.control)
         machine.control.close()
 
@@ -221,11 +222,11 @@ class Conductor(selectors.DefaultSelector):
         return wait_s > 0 and bool(super().select(wait_s))
 
     def _give_up(self) -> None:
-        if self.holds and self._is_quiet():
-            self.holds = 0  # a broker that swallows everything must not stop the world
+        if self._holds and self._is_quiet():
+            self._holds = 0  # a broker that swallows everything must not stop the world
             return
         names = [machine.name for machine in self._machines if not machine.is_quiet()]
-        lines = [line.name for line in self._lines if not line.is_agent_quiet()]
+        lines = [line.name for line in self._lines.values() if not line.is_quiet()]
         raise LockstepError(f"no progress for {STALL_S:g} s; waiting for {names or lines}")
 
 
@@ -271,8 +272,8 @@ class VirtualClock:
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Hold virtual time while the outside world works."""
-        self._conductor.holds += 1
+        self._conductor.hold()
         try:
             yield
         finally:
-            self._conductor.holds = max(0, self._conductor.holds - 1)
+            self._conductor.release()

@@ -45,6 +45,9 @@ class Line:
         self.damage_up: Damage = bytes
         self.damage_down: Damage = bytes
         self.from_unit = self.to_unit = self.from_agent = self.to_agent = 0
+        """Bytes this cable has taken from and given to each end."""
+        self._reported: tuple[int, int] | None = None
+        self._unit_port: SerialPort | None = None
         self._port: SerialPort | None = None
 
     def start(self) -> None:
@@ -70,20 +73,33 @@ class Line:
         self.from_agent = self.to_agent = 0
         return self._port
 
+    def open_unit_port(self) -> SerialPort:
+        """Open the unit's end too, for a unit that is played in this process."""
+        self._unit_port = SerialPort(self.unit_path, 115200)
+        return self._unit_port
+
+    def report_unit(self, counts: tuple[int, int] | None) -> None:
+        """Take what a VM says it has read and written so far; None when it is gone."""
+        self._reported = counts
+
     def unplug_unit(self) -> None:
         """Begin to count anew for another unit; what the last one left unread is gone."""
         termios.tcflush(self._unit_slave, termios.TCIOFLUSH)
         self.from_unit = self.to_unit = 0
+        self._reported = None
 
     def descriptors(self) -> list[int]:
         """Return every descriptor that carries this cable's bytes on the loop."""
-        port = [self._port.fd] if self._port is not None else []
-        return [self._unit_master, self._agent_master, *port]
+        ports = [port.fd for port in (self._port, self._unit_port) if port is not None]
+        return [self._unit_master, self._agent_master, *ports]
 
-    def expected(self, fd: int, written_by_unit: int) -> int | None:
+    def expected(self, fd: int) -> int | None:
         """Return how many bytes are yet to be read from one of the descriptors."""
-        if fd == self._unit_master:
-            return written_by_unit - self.from_unit
+        unit = self._unit_counts()
+        if fd == self._unit_master and unit is not None:
+            return unit[1] - self.from_unit
+        if self._unit_port is not None and fd == self._unit_port.fd and unit is not None:
+            return self.to_unit - unit[0]
         if self._port is not None and not self._port.is_closed:
             if fd == self._agent_master:
                 return self._port.bytes_written - self.from_agent
@@ -91,12 +107,20 @@ class Line:
                 return self.to_agent - self._port.bytes_read
         return None
 
-    def is_agent_quiet(self) -> bool:
-        """Return True when the agent's end carries no byte unread."""
+    def is_quiet(self) -> bool:
+        """Return True when every byte written at one end has been read at the other."""
+        unit = self._unit_counts()
+        if unit is not None and unit != (self.to_unit, self.from_unit):
+            return False
         port = self._port
         if port is None or port.is_closed:
             return True
         return port.bytes_read == self.to_agent and port.bytes_written == self.from_agent
+
+    def _unit_counts(self) -> tuple[int, int] | None:
+        if self._unit_port is not None and not self._unit_port.is_closed:
+            return self._unit_port.bytes_read, self._unit_port.bytes_written
+        return self._reported
 
     def close(self) -> None:
         """Take the cable away."""

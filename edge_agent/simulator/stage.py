@@ -209,4 +209,4 @@ def on_stage(
         try:
             return runner.run(play(Path(folder)))
         finally:
-            conductor.holds += 1  # winding down takes real time
+            conductor.hold()  # winding down takes real time

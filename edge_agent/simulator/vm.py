@@ -104,7 +104,7 @@ class UnitVm:
                 stderr=log,
                 env=environment,
                 pass_fds=passed,
-                start_new_session=True,
+                process_group=0,
             )
         if machine is not None:
             machine.vm_control.close()
