@@ -5,7 +5,16 @@ INSTALLED := .venv/.installed
 STUBS := typings/.installed
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: check test hil clean lock
+.PHONY: demo check test hil clean lock
+
+# Everything on this machine, no hardware: a simulated night, shown as it happens.
+demo: $(BIN)/anzhen
+	$(BIN)/anzhen demo $(ARGS)
+
+$(BIN)/anzhen: pyproject.toml constraints.txt
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	@touch $@
 
 check: $(INSTALLED) $(STUBS)
 	$(BIN)/ruff format --check .

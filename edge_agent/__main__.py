@@ -24,6 +24,7 @@ from edge_agent.outbox import OutboxError
 from edge_agent.state import StateDir, StateError
 
 DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
+SHIPPED_MODEL = Path(__file__).parent / "detect" / "fall_model.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--lang", choices=["zh", "en"], default="zh")
     demo.add_argument("--json", action="store_true", help="only the summary, one JSON object")
     demo.set_defaults(command=_demo)
+
+    score = commands.add_parser("score", help="how good a detector is on recordings")
+    score.add_argument("detector", choices=["fall"])
+    score.add_argument("file", type=Path, help="recordings in the flat .npz form")
+    score.add_argument("--json", action="store_true", help="one JSON object")
+    score.set_defaults(command=_score)
+
+    train = commands.add_parser("train", help="fit a detector's parameters anew")
+    train.add_argument("detector", choices=["fall"])
+    train.add_argument("directory", type=Path, help="folder of recordings")
+    train.add_argument("--out", type=Path, default=SHIPPED_MODEL, help="file to write")
+    train.set_defaults(command=_train)
 
     unit = commands.add_parser("unit", help="run the firmware in a VM, on a port of its own")
     unit.add_argument("profile", choices=["pendant", "bed", "bathroom"])
@@ -199,6 +212,18 @@ def _demo(options: argparse.Namespace) -> int:
     from edge_agent.simulator.commands import run_demo
 
     return run_demo(options)
+
+
+def _score(options: argparse.Namespace) -> int:
+    from edge_agent.evaluate.commands import run_score
+
+    return run_score(options)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from edge_agent.evaluate.commands import run_train
+
+    return run_train(options)
 
 
 def _unit(options: argparse.Namespace) -> int:

@@ -1,6 +1,5 @@
 """What a demo shows: a live table on a terminal, lines elsewhere, or nothing (JSON)."""
 
-import sys
 from typing import Literal
 
 from rich.console import Console, Group
@@ -106,7 +105,7 @@ class DemoScreen:
         self._scene = scene
         self._language = language
         self._words = _WORDS[language]
-        self._console = Console(stderr=not sys.stdout.isatty())
+        self._console = Console()
         self._rows: list[tuple[str, Text, str, str]] = []
         self._lights: dict[str, tuple[str, int, float]] = {}
         self._progress = Progress(TextColumn("{task.description}"), BarColumn(), transient=True)

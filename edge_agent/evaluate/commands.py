@@ -1,0 +1,38 @@
+"""The commands that need recordings: `score` and `train`."""
+
+import argparse
+import json
+
+import msgspec
+
+from edge_agent.console import OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.score import format_table, score_fall
+from edge_agent.evaluate.train import train_fall
+from edge_agent.evaluate.trials import TrialError
+
+
+def run_score(options: argparse.Namespace) -> int:
+    """Score a detector on a file and show the result."""
+    try:
+        score = score_fall(options.file, progress=None if options.json else _tell)
+    except TrialError as error:
+        return say(str(error), WRONG_INPUT)
+    if options.json:
+        show(json.dumps(msgspec.to_builtins(score), ensure_ascii=False))
+    else:
+        show(format_table(score))
+    return OK
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Fit a detector's parameters anew and write them."""
+    try:
+        figures = train_fall(options.directory, options.out, _tell)
+    except TrialError as error:
+        return say(str(error), WRONG_INPUT)
+    show(json.dumps(figures, ensure_ascii=False, indent=2))
+    return OK
+
+
+def _tell(text: str) -> None:
+    say(text)
