@@ -1,1 +1,1 @@
-"""What the sensors of a simulated home would measure: pure numpy, the same for the same seed."""
+"""What a simulated home's sensors measure: pure numpy, decided by a seed."""

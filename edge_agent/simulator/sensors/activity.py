@@ -89,7 +89,7 @@ class Fall:
 
 @dataclass(frozen=True, slots=True)
 class MotionSpan:
-    """An activity from start_s to end_s; before the first one the wearer does what it begins with.
+    """An activity from start_s to end_s.
 
     A fall loses its balance at start_s and lies until end_s. Getting from one attitude to the
     next without a span for it happens gently at the beginning of the new span.

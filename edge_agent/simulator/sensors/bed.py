@@ -8,7 +8,7 @@ r"""A bed's sensors: a strip under the mattress and load cells under the legs.
        /\      L              breath and beat ride on that level
    H  /  \    /\
  _/\_/    \  /  \_/\_         ballistocardiogram of one beat, seen from the R wave:
-    \/     \/                 H 0.11  I 0.18  J 0.25  K 0.33  L 0.40 s at 60 bpm
+    \/     \/                 H 0.07  I 0.15  J 0.25  K 0.36  L 0.46 s at 60 bpm
     I      K
 ```
 Both signals of one seed belong together: the same moves at the same times.
@@ -52,10 +52,11 @@ LEAST_RATE_HZ = 40.0
 
 J_V = 0.02
 """Height of a J wave above the line; fixes the scale of all that the body does (assumption)."""
-BREATH_V = 0.055
+BREATH_V = 0.035
 """Of a quiet breath, end of expiration to end of inspiration."""
 BEAT_JITTER = 0.05
-"""Relative deviation of a beat's size (assumption)."""
+WAVE_JITTER = 0.12
+"""Relative deviation of a beat's size, and of each of its waves beside J (assumption)."""
 BEAT_BY_BREATH = 0.25
 """How much a beat grows from end of expiration to end of inspiration (assumption)."""
 MAINS_V = 0.003
@@ -79,18 +80,19 @@ TWITCHES_PER_HOUR = 10.0
 # Seconds from J at 60 bpm, height relative to J, width (deviation) of each wave. HIJKL are
 # followed by the after-waves M and N and carried by the slow heave of the abdomen.
 _WAVES = (
-    (-0.135, 0.25, 0.020),  # H
-    (-0.072, -0.60, 0.019),  # I
-    (0.000, 1.00, 0.020),  # J
-    (0.080, -0.80, 0.023),  # K
-    (0.155, 0.42, 0.026),  # L
-    (0.235, -0.22, 0.031),  # M
-    (0.320, 0.12, 0.038),  # N
-    (0.110, 0.36, 0.130),  # heave
+    (-0.180, 0.25, 0.028),  # H
+    (-0.098, -0.60, 0.027),  # I
+    (0.000, 1.00, 0.028),  # J
+    (0.108, -0.80, 0.032),  # K
+    (0.212, 0.45, 0.036),  # L
+    (0.318, -0.28, 0.042),  # M
+    (0.430, 0.16, 0.050),  # N
+    (0.100, 0.45, 0.110),  # heave
 )
-_FIRST_S, _LAST_S = -0.30, 0.56
-_J_HEIGHT = 1.2497
-_J_LATE_S = 0.0006
+_J = 2
+_FIRST_S, _LAST_S = -0.30, 0.62
+_J_HEIGHT = 1.2961
+_J_LATE_S = 0.0017
 """The sum of all waves at its peak, and how long after J's own centre that is; taken out again."""
 
 R_TO_J_S = 0.250
@@ -482,22 +484,28 @@ def _beats(
     heights = J_V / _J_HEIGHT * jitter
     heights *= 1.0 + BEAT_BY_BREATH * (breathing.expansion(beats_s) - 0.5)
     centres, waves, widths = np.array(_WAVES).T
-    for at_s, height in zip(beats_s + _j_delay_s(sleeper) - _J_LATE_S, heights, strict=True):
+    shapes = 1.0 + WAVE_JITTER * random.standard_normal((len(beats_s), len(_WAVES)))
+    shapes[:, _J] = 1.0
+    shapes *= waves
+    starts_s = beats_s + _j_delay_s(sleeper) - _J_LATE_S
+    for at_s, height, shape in zip(starts_s, heights, shapes, strict=True):
         part = span_slice(rate_hz, len(t), at_s + _FIRST_S, at_s + _LAST_S)
         away = ((t[part] - at_s)[:, None] - centres) / widths
-        volts[part] += height * (np.exp(-0.5 * away * away) @ waves)
+        volts[part] += height * (np.exp(-0.5 * away * away) @ shape)
     return volts
 
 
 def _sway(share: Floats, rate_hz: float) -> Floats:
     """Return the load through the spring that the mattress is; its mean gain is 1."""
+    if not len(share):
+        return share
     t = np.arange(round(2.0 * rate_hz)) / rate_hz
     omega = 2.0 * np.pi * SWAY_HZ
     response = np.exp(-SWAY_DAMPING * omega * t) * np.sin(
         omega * np.sqrt(1.0 - SWAY_DAMPING**2) * t
     )
     response /= response.sum()
-    before = np.full(len(response) - 1, share[0] if len(share) else 0.0)
+    before = np.full(len(response) - 1, share[0])
     swayed: Floats = np.convolve(np.concatenate([before, share]), response, mode="valid")
     return swayed
 

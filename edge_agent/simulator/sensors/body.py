@@ -1,4 +1,4 @@
-"""A sleeper's breaths and heartbeats: the truth that bed and radar models are driven by.
+"""A sleeper's breaths and heartbeats: the truth that drives the bed's model.
 
 ```
  respiration --(sinus arrhythmia)--> R-R intervals <-- slow waves (0.1 Hz, below 0.04 Hz)

@@ -1,4 +1,4 @@
-"""Call cord, button and door reed: steps of level in ms, with the bounce of a real contact.
+"""Call cord, button and door reed: steps of level in ms, with contact bounce.
 
 ```
  idle ----.   .-. .-.               .-. .----- idle        closing and opening both bounce,
@@ -6,8 +6,9 @@
  pressed  '---' '-' '---------------' '-'
           at_s                      at_s + held_s
 ```
-Steps are `[ms, level]`, as `firmware/boards/host.py` plays them for an ADC (ratio) or a pin
-(0 or 1): a step holds until the next one, the first one before its time too.
+A burst of 1 ms is too short to be seen in steps of 1 ms. Steps are `[ms, level]`, as
+`firmware/boards/host.py` plays them for an ADC (ratio) or a pin (0 or 1): a step holds until the
+next one, the first one before its time too.
 
 Source of the bounce: Ganssle, "A guide to debouncing", 2004: most of 18 kinds of switch bounce
 for a few milliseconds.

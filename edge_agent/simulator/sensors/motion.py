@@ -78,6 +78,8 @@ FADE_S = 0.05
 """The descent ends within this time around the impact."""
 SLIDE_S = 0.18
 
+AFTER_S = 2.0
+"""Made and thrown away after the end of a record: longer than an impact and its bounces."""
 STEP_JITTER = 0.035
 """Relative deviation of the length of one step (assumption)."""
 TREMOR_HZ = (4.0, 6.0)
@@ -123,7 +125,7 @@ def acceleration(
     The values are neither quantised nor clipped; the part that plays them does that.
 
     Args:
-        timeline: spans in order without holes; the last activity lasts until the end.
+        timeline: spans in order without holes; before and after them the attitude is held.
         wearer: the person.
         rate_hz: samples a second, 50 or more.
         duration_s: length of the record.
@@ -140,14 +142,16 @@ def acceleration(
     plan = Planner(wearer, random_of(seed, _PLAN))
     for span in timeline:
         plan.add(span)
-    t = sample_times(rate_hz, duration_s)
+    count = round(duration_s * rate_hz)
+    # A little more than the record, so that an impact just after its end is whole.
+    t = sample_times(rate_hz, duration_s + AFTER_S)
     random = random_of(seed, _BODY)
     steps_s, phase, walking = _gait(t, plan.walks, wearer, random)
     attitude = _attitudes(t, rate_hz, plan)
     attitude = attitude @ rotations(_small_turns(t, rate_hz, plan, phase, walking, random))
     linear = _linear(t, rate_hz, plan, wearer, phase, walking, random)
     for drop in plan.drops:
-        _arrest(t, rate_hz, drop, attitude, linear)
+        _arrest(t, rate_hz, drop, linear)
 
     # What a mass in the box feels: its acceleration and the push against gravity, body axes.
     linear[:, 2] += 1.0
@@ -160,8 +164,9 @@ def acceleration(
     offset = OFFSET_G * sensor.standard_normal(3)
     felt: Floats = body @ mounting * gain + offset
     felt += AXIS_NOISE_G * sensor.standard_normal(felt.shape)
-    truth = MotionTruth(tuple(plan.falls), tuple(plan.seats_s), steps_s, up @ mounting)
-    return felt, truth
+    steps_s = steps_s[steps_s < duration_s]
+    up = (up @ mounting)[:count]
+    return felt[:count], MotionTruth(tuple(plan.falls), tuple(plan.seats_s), steps_s, up)
 
 
 def _gait(
@@ -302,7 +307,7 @@ def _descent(t: Floats, drop: Drop) -> Floats:
     return descent
 
 
-def _arrest(t: Floats, rate_hz: float, drop: Drop, attitude: Floats, linear: Floats) -> None:
+def _arrest(t: Floats, rate_hz: float, drop: Drop, linear: Floats) -> None:
     """Add an impact to the linear acceleration so that |a| has its peak there.
 
     Hands, knees and the body's give brake (a long pulse), the hardest contact is a short one;

@@ -1,4 +1,4 @@
-"""From spans to movements: which turns, rises, pushes and drops an activity is made of."""
+"""From spans to movements: the turns, rises, pushes and drops of an activity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ HARD_SEAT_PEAK_G = (1.8, 2.6)
 """Dropping onto a seat: speed and |a| (assumption; daily recordings reach 3 g)."""
 
 STAND_TO_SIT_M = 0.42
-SIT_TO_LIE_M = {"chest": 0.38, "waist": 0.08}
+SIT_TO_LIE_M = {Worn.CHEST: 0.38, Worn.WAIST: 0.08}
 """How much lower the sensor is (assumption)."""
 
 

@@ -1,4 +1,4 @@
-"""What a radar could see of one person: the truth that every module's stream is made from.
+"""What a radar could see of one person: the truth behind every module's stream.
 
 ```
  spans --> Truth.at(t) --> radar_sip.py        MicRadar R60ABD1, R60AFD1

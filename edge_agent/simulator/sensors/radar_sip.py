@@ -1,4 +1,4 @@
-"""MicRadar modules as they talk: R60ABD1 (bed, vitals) and R60AFD1 (falls), SIP-S frames.
+"""MicRadar modules as they talk, SIP-S: R60ABD1 (bed, vitals), R60AFD1 (falls).
 
 ```
  53 59 | control | command | LEN hi lo | data .. LEN bytes | SUM | 54 43

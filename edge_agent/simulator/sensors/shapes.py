@@ -1,4 +1,4 @@
-"""Curves and noise that the sensor models are put together from; pure, seeded, no state."""
+"""Curves and noise that the sensor models are made of; seeded, no state."""
 
 import numpy as np
 from numpy.typing import NDArray
