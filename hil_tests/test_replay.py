@@ -33,7 +33,7 @@ def check_events(lines):
 def test_a_recorded_fall_is_one_alarm_suspected_confirmed_notified(
     sisfall, broker, subscriber, number
 ):
-    trial = first_of(sisfall, FALLS[number], number)
+    trial = first_of(sisfall, FALLS[number], number + 1)
     result = replay(trial, StageOptions(), ("127.0.0.1", broker.port))
     events = check_events(subscriber.lines())
 

@@ -37,6 +37,10 @@ class LockstepError(Exception):
     """Virtual time cannot go on; the message names who holds it."""
 
 
+def _descriptor(entry: tuple[selectors.SelectorKey, int]) -> int:
+    return entry[0].fd
+
+
 class Machine:
     """One VM: its control line and what it last reported."""
 
@@ -128,8 +132,11 @@ class Conductor(selectors.DefaultSelector):
         so that no race between the two can change what happens. The outside world need not
         wait.
         """
+        events = super().select(wait_s)
+        if not events:
+            return events
         ready = []
-        for key, mask in super().select(wait_s):
+        for key, mask in events:
             if isinstance(key.data, Machine):
                 self._take_report(key.data)
             else:
@@ -139,7 +146,7 @@ class Conductor(selectors.DefaultSelector):
             ready = [entry for entry in ready if entry[0].fd not in held]
         else:
             ready = [entry for entry in ready if self._is_whole(entry[0].fd)]
-        return sorted(ready, key=lambda entry: entry[0].fd)
+        return sorted(ready, key=_descriptor) if len(ready) > 1 else ready
 
     def _is_any_busy(self) -> bool:
         return any(machine.is_busy and not machine.is_gone for machine in self._machines)
