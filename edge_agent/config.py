@@ -86,7 +86,6 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     client_id: Identifier | None = None
     username: Text | None = None
     password_file: Text | None = None
-    ca_file: Text | None = None
     keepalive_s: Annotated[int, seconds(5, 600)] = 60
 
 

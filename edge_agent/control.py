@@ -7,11 +7,14 @@ does not read is dropped.
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 MAX_REQUEST = 4096
 CLIENT_S = 10.0
@@ -36,7 +39,12 @@ async def serve_control(path: Path, requests: dict[str, Answer]) -> None:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_unix_server(serve, sock=_listen(path), limit=MAX_REQUEST)
+    try:
+        listener = _listen(path)
+    except OSError as error:  # alarms do not depend on it
+        _log.error("no control socket at %s: %s", path, error)
+        return
+    server = await asyncio.start_unix_server(serve, sock=listener, limit=MAX_REQUEST)
     try:
         await server.serve_forever()
     finally:
@@ -68,6 +76,9 @@ def _listen(path: Path) -> socket.socket:
     mask = os.umask(0o177)
     try:
         listener.bind(os.fspath(path))
+    except OSError:
+        listener.close()
+        raise
     finally:
         os.umask(mask)
     return listener

@@ -46,3 +46,9 @@ async def test_rubbish_and_endless_lines_end_only_that_client(tmp_path):
 async def test_no_agent_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         await ask(tmp_path / "c.sock", "status")
+
+
+async def test_a_socket_that_cannot_be_made_is_said_and_ends_nothing_else(tmp_path, caplog):
+    await serve_control(tmp_path / ("x" * 200), {})
+
+    assert "no control socket at" in caplog.text

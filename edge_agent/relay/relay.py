@@ -26,8 +26,9 @@ BACKOFF_SLOWEST_S = 30.0
 BATCH_ROWS = 1
 """Rows asked for at a time: a new high alarm is behind at most one message of a backlog."""
 MAX_RESPONSES = 64
-RETRY_PARKED_S = 600.0
-"""A parked row is tried again this often, after everything else."""
+RETRY_PARKED_S = 60.0
+"""A parked row is tried again this often, after everything else. Parking takes three connections
+that took our birth and then ended on that very row; it must not outlast the cause for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Relay:
         self._wake = asyncio.Event()
         self._states: dict[str, Publication] = {}
         self._responses: list[Publication] = []
+        self._unanswered: Row | None = None
 
     def wake(self) -> None:
         """Say that the outbox has something new."""
@@ -117,7 +119,15 @@ class Relay:
                 group.create_task(self._send(connection), name=f"{self.name} sender")
                 group.create_task(self._retry_parked(), name=f"{self.name} parked rows")
         except* RouteDownError as errors:
+            await self._count_attempt()
             raise RouteDownError(str(errors.exceptions[0])) from None
+
+    async def _count_attempt(self) -> None:
+        """Count a connection that ended while a row had no answer."""
+        row, self._unanswered = self._unanswered, None
+        if row is not None and await self._outbox.count_attempt(self.name, row.row):
+            self.parked += 1
+            _log.error("route %s: parked %s event %d", self.name, row.alarm_id, row.event)
 
     async def _send(self, connection: Connection) -> None:
         while True:
@@ -137,13 +147,9 @@ class Relay:
     async def _send_next(self, connection: Connection) -> bool:
         """Send what is most urgent; False when nothing waits."""
         for row in await self._outbox.pending(self.name, BATCH_ROWS):
-            try:
-                await connection.publish(self._profile.alarm(row.alarm_id, row.body))
-            except RouteDownError:
-                if await self._outbox.count_attempt(self.name, row.row):
-                    self.parked += 1
-                    _log.error("route %s: parked %s event %d", self.name, row.alarm_id, row.event)
-                raise
+            self._unanswered = row
+            await connection.publish(self._profile.alarm(row.alarm_id, row.body))
+            self._unanswered = None
             await self._hooks.accepted(self.name, row)
             return True
         if self._responses:

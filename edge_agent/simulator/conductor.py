@@ -21,6 +21,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 
 from edge_agent.clock import Instant, Quality
 from edge_agent.simulator.line import Line
@@ -100,7 +101,8 @@ class Conductor(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; when nothing is, let virtual time go on."""
-        deadline_us = None if timeout is None else self.now_us + max(0, round(timeout * 1e6))
+        # Rounded up: a timer must be due when its time has come, or the loop would spin.
+        deadline_us = None if timeout is None else self.now_us + max(0, ceil(timeout * 1e6))
         self._progress_s = time.monotonic()
         is_idle = timeout is None or timeout > 0
         while True:

@@ -80,3 +80,16 @@ def test_a_unit_that_never_reports_is_named(monkeypatch):
     with pytest.raises(LockstepError) as caught:
         run(story)
     assert str(caught.value) == "no progress for 0.1 s; waiting for ['pendant-7']"
+
+
+@pytest.mark.fast
+def test_a_timer_between_two_microseconds_fires():
+    async def story(conductor):
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(0.8651)
+        done = asyncio.Event()
+        loop.call_at(loop.time() + 4.27e-7, done.set)
+        await done.wait()
+        return loop.time()
+
+    assert run(story) == pytest.approx(0.865101)
