@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from edge_agent.clock import Clock
 from edge_agent.link.link import Link, LinkError
+from protocol.edge_session import EdgeSession
 from protocol.messages import CommandKind, Log, Reading, Samples, Status
-from protocol.session import ClockSample, EdgeSession, LinkDown
+from protocol.session import ClockSample, LinkDown
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import sys
 # Collect often: what lives long then lies close together, and the free heap in one piece.
 gc.threshold(max(8192, gc.mem_free() // 32))
 
-import protocol.session  # noqa: E402, F401 (the largest first, while the heap is empty)
+import protocol.unit_session  # noqa: E402, F401 (the largest first, while the heap is empty)
 from firmware import app  # noqa: E402
 
 if sys.platform == "linux":

@@ -20,8 +20,8 @@ from protocol.session import (
     MAX_UNIT_OUT_BEST_EFFORT,
     ONLINE,
     LinkUp,
-    UnitSession,
 )
+from protocol.unit_session import UnitSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ uptime, the agent's clock and the pair's own time differ by offsets, as they do 
 from collections.abc import Callable
 from random import Random
 
+from protocol.edge_session import EdgeSession
 from protocol.framing import encode_frame
 from protocol.messages import Event, EventKind, Hello, Impact, Message, Samples, Stage
-from protocol.session import EdgeSession, UnitSession
+from protocol.unit_session import UnitSession
 
 END = b"\xc0"
 EDGE_CLOCK_MS = 7_000_000

@@ -15,7 +15,7 @@ from edge_agent.link.serial_port import SerialPort
 from edge_agent.simulator.line import Line
 from protocol.messages import Ack, Event, EventKind, Hello, Samples, Status
 from protocol.quantities import Quantity
-from protocol.session import UnitSession
+from protocol.unit_session import UnitSession
 
 BLOCK_MS = 100
 STATUS_MS = 15_000

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from protocol.edge_session import EdgeSession
 from protocol.messages import Event, EventKind, Hello, Impact, Log, Samples, Stage, Status, TimeSync
 from protocol.quantities import ACCELERATION
-from protocol.session import EdgeSession
 from tests.firmware.vm import HEAP, UTC_MS, needs_vm, steady
 
 pytestmark = [pytest.mark.vm, needs_vm]

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
+from protocol.edge_session import EdgeSession
 from protocol.messages import Event, EventKind, Impact, Stage
-from protocol.session import EdgeSession
 from tests.firmware.vm import needs_vm
 
 pytestmark = [pytest.mark.vm, needs_vm]

@@ -25,8 +25,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from protocol.edge_session import EdgeSession
 from protocol.messages import Event, Impact, Samples, Stage
-from protocol.session import EdgeSession
 
 ROOT = Path(__file__).resolve().parents[2]
 MICROPYTHON = shutil.which("micropython", path=os.path.dirname(sys.executable))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from protocol.edge_session import EdgeSession
 from protocol.messages import (
     Ack,
     Command,
@@ -19,7 +20,6 @@ from protocol.session import (
     MAX_IN_FLIGHT,
     UNIT_SILENCE_MS,
     ClockSample,
-    EdgeSession,
     LinkDown,
     LinkUp,
 )

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import session as wire
+from protocol.edge_session import EdgeSession
 from protocol.framing import MAX_STUFFED, Deframer, Frame, encode_frame
 from protocol.messages import (
     FROM_AGENT,
@@ -48,11 +49,10 @@ from protocol.session import (
     UNIT_TRANSITIONS,
     WAITING,
     ClockSample,
-    EdgeSession,
     LinkDown,
     LinkUp,
-    UnitSession,
 )
+from protocol.unit_session import UnitSession
 
 pytestmark = pytest.mark.fast
 

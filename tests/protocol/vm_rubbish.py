@@ -16,6 +16,7 @@ import hashlib
 import struct
 import sys
 
+from protocol.edge_session import EdgeSession
 from protocol.framing import MAX_STUFFED, Deframer, encode_frame
 from protocol.messages import (
     Ack,
@@ -32,7 +33,7 @@ from protocol.messages import (
     TimeSync,
     Welcome,
 )
-from protocol.session import EdgeSession, UnitSession
+from protocol.unit_session import UnitSession
 
 MICROPYTHON = sys.implementation.name == "micropython"
 BOOT = b"\xc0\xdb\x01\x02\x03\x04\x05\x06"
