@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from edge_agent import __version__
 from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State
@@ -33,14 +32,9 @@ from edge_agent.link.link import Link
 from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
 from edge_agent.pipeline import BedNews, Finding, Pipeline, UnitNews
 from edge_agent.relay.mqtt import Broker
-from edge_agent.relay.profiles.native import (
-    AgentState,
-    NativeProfile,
-    Occupancy,
-    Publication,
-    UnitState,
-)
+from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
+from edge_agent.relay.retained import RetainedState
 from edge_agent.unit import Received, Unit
 from protocol.messages import Event, Impact, Stage
 
@@ -97,13 +91,11 @@ class Agent:
         self._pipeline = Pipeline(config, self._home, host_boot, now)
         self._table = AlarmTable(identity, Policy(config.alarm.fall_confirm_s), clock.random)
         self._profile = NativeProfile(config.home.region, config.home.home)
+        self._retained = RetainedState(self._profile, identity.agent)
         self._received: list[Received] = []
         self._wake = asyncio.Event()
         self._timers_changed = asyncio.Event()
-        self._open_events: dict[str, AlarmEvent] = {}
         self._origins: dict[str, list[Origin]] = {}
-        self._unit_states: dict[str, UnitState] = {}
-        self._occupancy: dict[str, Occupancy] = {}
         self._facts: dict[str, bytes] = {}
         self.units = {
             unit.id: Unit(
@@ -171,7 +163,7 @@ class Agent:
                 }
                 for route, waiting in (await self.outbox.backlog()).items()
             ],
-            "open_alarms": msgspec.to_builtins(list(self._open_events.values())),
+            "open_alarms": msgspec.to_builtins(self._retained.open_events),
         }
 
     def next_due_s(self) -> float | None:
@@ -188,8 +180,9 @@ class Agent:
             kind, _, name = name.partition(":")
             if kind == "bed" and name in self._pipeline.beds:
                 self._pipeline.beds[name].restore(body, now)
+        for alarm in stored.alarms:
+            self._retained.note_alarm(alarm)
         changes = self._table.restore(stored.alarms, now)
-        self._open_events = {event.alarm_id: event for event in self._table.open_events()}
         await self._commit(Batch(), changes, now)
 
     # -- findings to alarms ---------------------------------------------------------------
@@ -274,17 +267,14 @@ class Agent:
             self._acknowledge(Origin(event.unit, event.boot_id, event.seq), Stage.STORED)
         for change in changes:
             self._tell(change)
-        if changes and self.relay is not None:
-            self.relay.set_state(self._profile.open_alarms(list(self._open_events.values())))
+        if changes:
+            self._publish(self._retained.open_alarms())
         if self.relay is not None:
             self.relay.wake()
 
     def _tell(self, change: Change) -> None:
         event = change.alarm.last
-        if change.alarm.is_open:
-            self._open_events[event.alarm_id] = event
-        else:
-            self._open_events.pop(event.alarm_id, None)
+        self._retained.note_alarm(change.alarm)
         stage = STAGES.get(event.state)
         for origin in self._origins.get(event.alarm_id, ()):
             if stage is not None:
@@ -320,48 +310,42 @@ class Agent:
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
 
-    # -- news for the retained topics -----------------------------------------------------
-
     def _take_unit_news(self, news: UnitNews, now: Instant) -> None:
-        hello, status = news.hello, news.status
-        state = self._unit_states.get(news.unit) or UnitState(
-            unit=news.unit, state="", place=self._home.unit(news.unit).place, at=""
-        )
-        state = replace(
-            state,
-            state="online" if news.online else "lost",
-            at=format_utc(now.utc_s),
+        place = self._home.unit(news.unit).place
+        publication = self._retained.note_unit(
+            news.unit,
+            place,
+            now,
+            online=news.online,
             reason=news.reason,
+            hello=news.hello,
+            status=news.status,
         )
-        if hello is not None:
-            state = replace(state, firmware=hello.firmware, profile=hello.profile)
-        if status is not None:
-            state = replace(state, battery_mv=status.battery_mv, backlog=status.backlog)
-        self._unit_states[news.unit] = state
-        if self.relay is not None:
-            self.relay.set_state(self._profile.unit_state(state))
-        if hello is not None:
+        self._publish(publication)
+        if news.hello is not None:
             self._remind_unit(news.unit)
 
     def _remind_unit(self, unit_id: str) -> None:
         """Tell a unit that greets again how far its open alarms have come."""
-        for alarm_id, event in self._open_events.items():
-            for origin in self._origins.get(alarm_id, ()):
+        for event in self._retained.open_events:
+            for origin in self._origins.get(event.alarm_id, ()):
                 if origin.unit == unit_id:
                     self._acknowledge(origin, STAGES.get(event.state, Stage.STORED))
 
     def _take_bed_news(self, news: BedNews, now: Instant) -> None:
-        occupancy = Occupancy(
-            place=news.place,
+        publication = self._retained.note_bed(
+            news.bed,
+            news.unit,
+            news.place,
+            now,
             occupied=news.occupied,
-            since=format_utc(news.since_utc_s),
-            at=format_utc(now.utc_s),
-            bed=news.bed,
-            unit=news.unit,
+            since_utc_s=news.since_utc_s,
         )
-        self._occupancy[news.place] = occupancy
+        self._publish(publication)
+
+    def _publish(self, publication: Publication) -> None:
         if self.relay is not None:
-            self.relay.set_state(self._profile.occupancy(occupancy))
+            self.relay.set_state(publication)
 
     # -- the route ------------------------------------------------------------------------
 
@@ -386,8 +370,8 @@ class Agent:
         hooks = Hooks(
             accepted=self._accepted,
             command=self._command,
-            birth=self._birth,
-            will=lambda: self._agent_state("lost"),
+            birth=lambda: self._retained.birth(self._clock.now()),
+            will=lambda: self._retained.agent("lost", self._clock.now()),
             online=lambda name, up: _log.info("route %s: %s", name, "up" if up else "down"),
         )
         return Relay("mqtt", broker, self._profile, self.outbox, self._clock, hooks)
@@ -400,25 +384,9 @@ class Agent:
     async def _command(self, command: Command) -> Response:
         now = self._clock.now()
         if command.name is CommandName.SNAPSHOT:
-            for publication in self._birth():
-                if self.relay is not None:
-                    self.relay.set_state(publication)
+            for publication in self._retained.birth(now):
+                self._publish(publication)
             return Response(transaction=command.transaction, ok=True)
         response, changes = self._table.apply(command, now)
         await self._commit(Batch(), changes, now)
         return response
-
-    def _agent_state(self, state: str) -> Publication:
-        now = self._clock.now()
-        at = format_utc(now.utc_s) if state == "online" else None
-        return self._profile.agent_state(
-            AgentState(state, self._session, __version__, now.quality.label, at)
-        )
-
-    def _birth(self) -> list[Publication]:
-        return [
-            self._agent_state("online"),
-            self._profile.open_alarms(list(self._open_events.values())),
-            *(self._profile.unit_state(state) for state in self._unit_states.values()),
-            *(self._profile.occupancy(occupancy) for occupancy in self._occupancy.values()),
-        ]
