@@ -203,8 +203,22 @@ class Agent:
                         self._acknowledge(name, Stage.STORED)
                         continue
                     known.add(name)
-                findings += self._pipeline.take(item, now)
+                findings += self._take(item, now)
             await self._act(findings, now)
+
+    def _take(self, item: Received, now: Instant) -> list[Finding]:
+        """Hand one message to the pipeline; a bug of ours there must not feed a crash loop.
+
+        The message is not acknowledged: its unit keeps it and sends it again. Everything else
+        goes on, and that something is wrong is said.
+        """
+        try:
+            return self._pipeline.take(item, now)
+        except Exception as error:
+            what = type(item.message).__name__
+            _log.exception("unit %s: %s could not be processed", item.unit_id, what)
+            reason = f"{what} could not be processed: {type(error).__name__}"
+            return [self._home.cause("sensor_fault", item.unit_id, now.utc_s, reason=reason)]
 
     async def _known(self, drained: list[Received]) -> set[Origin]:
         """Return which events of units were stored before; those are only acknowledged."""

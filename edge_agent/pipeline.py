@@ -8,7 +8,7 @@ No waiting and no I/O: the composition root drains what came in and hands it ove
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edge_agent.config import Config
 from edge_agent.detect.bed_exit import BedOccupancy
 from edge_agent.detect.detector import Detection, Detector
 from edge_agent.detect.fall import FallDetector, detect_snippet
+from edge_agent.detect.grid import RATES_HZ
 from edge_agent.home.bed import Bed
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
@@ -209,6 +210,9 @@ class Pipeline:
             channel = Channel(unit_id, quantity)
             entry = state.channels[key] = Assembler(channel), self._detectors(channel)
         assembler, detectors = entry
+        rate_hz = 1e6 / block.period_us
+        if assembler.channel.quantity is ACCELERATION and not _is_judged(rate_hz):
+            return [self._not_judged(unit_id, rate_hz, now)]
         return self._feed(unit_id, state, detectors, assembler.add(block), now)
 
     def _detectors(self, channel: Channel) -> list[Detector]:
@@ -287,6 +291,7 @@ class Pipeline:
                 unit_id,
                 onset_utc_s,
                 evidence={"channel": float(event.channel)},
+                reason=_reason(state, event),
                 origin=origin,
             )
         if event.kind in _OVER:
@@ -298,15 +303,15 @@ class Pipeline:
     ) -> list[Finding]:
         """Run the detector on a late snippet; the link may have been down during the fall."""
         origin = Origin(unit_id, impact.boot_id, impact.seq)
-        if impact.axes != ACCELERATION.axes:
-            return [Noted(origin)]
+        rate_hz = 1e6 / impact.period_us
+        if impact.axes != ACCELERATION.axes or not _is_judged(rate_hz):
+            return [self._not_judged(unit_id, rate_hz, now, origin)]
         counts = np.frombuffer(impact.data, dtype="<i2").reshape(-1, impact.axes)
         values = counts.astype(np.float32) * np.float32(impact.scale)
         start_s, trigger_s = impact.uptime_ms / 1000, impact.trigger_ms / 1000
         trigger_utc_s = self._event_utc(
             state, impact.boot_id, impact.trigger_ms, impact.utc_ms, now
         )
-        rate_hz = 1e6 / impact.period_us
         end_s = start_s + len(values) / rate_hz
         is_whole = end_s >= trigger_s + SNIPPET_AFTER_S
         first_s = trigger_s - SNIPPET_SLACK_S
@@ -320,10 +325,23 @@ class Pipeline:
         ]
         if not found:
             return [Noted(origin)]
+        unknown = _reason(state, impact)
         return [
-            self._detected(unit_id, d, trigger_utc_s + (d.onset_s - trigger_s), origin)
+            self._detected(
+                unit_id,
+                replace(d, reason=unknown or d.reason),
+                trigger_utc_s + (d.onset_s - trigger_s),
+                origin,
+            )
             for d in found
         ]
+
+    def _not_judged(
+        self, unit_id: str, rate_hz: float, now: Instant, origin: Origin | None = None
+    ) -> Cause:
+        """Return that a unit sends acceleration in which no fall can be seen."""
+        reason = f"acceleration at {rate_hz:g} Hz cannot be judged"
+        return self._home.cause("sensor_fault", unit_id, now.utc_s, reason=reason, origin=origin)
 
     def _event_utc(
         self, state: _UnitState, boot_id: bytes, uptime_ms: int, utc_ms: int, now: Instant
@@ -337,6 +355,18 @@ class Pipeline:
         """Return the UTC of an uptime; now, when nobody knows that boot's clock."""
         clock = state.maps.get(boot_id)
         return now.utc_s if clock is None else now.utc_of(clock.monotonic(uptime_s))
+
+
+def _is_judged(rate_hz: float) -> bool:
+    """Return True for a rate that the fall detector takes."""
+    return RATES_HZ[0] <= rate_hz <= RATES_HZ[1]
+
+
+def _reason(state: _UnitState, record: Event | Impact) -> str | None:
+    """Return what must be said of a record's time: that nobody knows it."""
+    if record.boot_id in state.maps or record.utc_ms:
+        return None
+    return "kept from an earlier boot of the unit; when it happened is not known"
 
 
 _CAUSES = {

@@ -7,6 +7,7 @@ import numpy as np
 
 from edge_agent.alarm.alarm import State
 from edge_agent.config import AlarmConfig, Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
+from edge_agent.pipeline import Pipeline
 from edge_agent.simulator.player import write_ads1115, write_nau7802
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec
@@ -197,3 +198,29 @@ def test_a_unit_without_power_is_lost_after_a_minute_and_back_when_it_greets():
         ("unit_lost", State.CONFIRMED, "bath-1"),
         ("unit_lost", State.RECOVERED, "bath-1"),
     ]
+
+
+def test_a_bug_in_the_signal_path_is_said_and_loses_no_call(monkeypatch):
+    whole = Pipeline._take_event
+    broken = iter([True])
+
+    def take(self, *arguments):
+        if next(broken, False):
+            raise ValueError("a bug of ours")
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(Pipeline, "_take_event", take)
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        stage.start_unit(bath_unit([[5000, PRESSED], [5600, IDLE]]))
+        await asyncio.sleep(20)
+        return stage.events
+
+    events = on_stage(make_config(), StageOptions(), story)
+    assert [(e.condition, e.reason) for e in events] == [
+        ("sensor_fault", "Event could not be processed: ValueError"),
+        ("call", None),
+    ]
+    assert events[1].onset.startswith("2026-11-23T18:14:05.0")

@@ -74,6 +74,10 @@ def run_demo(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         return say(f"{error.name} is missing: pip install 'anzhen[demo]'", ABSENT)
     path = Path(options.scene)
+    shipped = sorted(file.stem for file in SCENES.glob("*.toml"))
+    if path.suffix != ".toml" and options.scene not in shipped:
+        names = ", ".join(shipped)
+        return say(f"no scene {options.scene!r}; scenes: {names}, or a .toml file", WRONG_INPUT)
     scene = load_scene(path if path.suffix == ".toml" else SCENES / f"{options.scene}.toml")
     logging.getLogger().setLevel(logging.DEBUG if options.verbose else logging.ERROR)
     link_level = not has_vm()
