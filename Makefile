@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 STUBS := typings/.installed
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: demo check test hil clean lock
+.PHONY: demo check test hil bench clean lock
 
 # Everything on this machine, no hardware: a simulated night, shown as it happens.
 demo: $(BIN)/anzhen
@@ -32,6 +32,9 @@ test: $(INSTALLED)
 
 hil: $(INSTALLED)
 	$(BIN)/pytest -q hil_tests
+
+bench: $(INSTALLED)
+	$(BIN)/anzhen bench
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -96,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, default=SHIPPED_MODEL, help="file to write")
     train.set_defaults(command=_train)
 
+    bench = commands.add_parser("bench", help="what detection costs, against a plain loop")
+    bench.add_argument("--json", action="store_true", help="one JSON object")
+    bench.set_defaults(command=_bench)
+
     unit = commands.add_parser("unit", help="run the firmware in a VM, on a port of its own")
     unit.add_argument("profile", choices=["pendant", "bed", "bathroom"])
     unit.add_argument("--port", type=Path, required=True, help="path to make for the agent")
@@ -224,6 +228,12 @@ def _train(options: argparse.Namespace) -> int:
     from edge_agent.evaluate.commands import run_train
 
     return run_train(options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from edge_agent.evaluate.commands import run_bench_table
+
+    return run_bench_table(options)
 
 
 def _unit(options: argparse.Namespace) -> int:

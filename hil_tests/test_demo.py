@@ -11,6 +11,8 @@ from edge_agent.simulator.demo import SCENES, play
 from edge_agent.simulator.scene import load_scene
 from edge_agent.simulator.screen import NoScreen
 
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture(scope="module")
 def night():

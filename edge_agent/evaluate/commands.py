@@ -6,6 +6,7 @@ import json
 import msgspec
 
 from edge_agent.console import OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.bench import format_report, run_bench
 from edge_agent.evaluate.score import format_table, score_fall
 from edge_agent.evaluate.train import train_fall
 from edge_agent.evaluate.trials import TrialError
@@ -31,6 +32,13 @@ def run_train(options: argparse.Namespace) -> int:
     except TrialError as error:
         return say(str(error), WRONG_INPUT)
     show(json.dumps(figures, ensure_ascii=False, indent=2))
+    return OK
+
+
+def run_bench_table(options: argparse.Namespace) -> int:
+    """Measure what detection costs and show it."""
+    report = run_bench(_tell)
+    show(json.dumps(report.as_object()) if options.json else format_report(report))
     return OK
 
 

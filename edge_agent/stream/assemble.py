@@ -70,7 +70,7 @@ class Assembler:
                 values = np.concatenate([np.tile(self._last, (lost, 1)), values])
                 missing = np.zeros(len(values), dtype=np.bool_)
                 missing[:lost] = True
-        missing = self._mask_impossible(values, missing)
+        missing = self._mask_impossible(values, block.scale, missing)
         self._next_index = (block.index + block.count) & 0xFFFFFFFF
         self._rate_hz = rate_hz
         self._end_s = start_s + len(values) / rate_hz
@@ -108,10 +108,12 @@ class Assembler:
         return None
 
     def _mask_impossible(
-        self, values: NDArray[np.float32], missing: NDArray[np.bool_] | None
+        self, values: NDArray[np.float32], scale: float, missing: NDArray[np.bool_] | None
     ) -> NDArray[np.bool_] | None:
         """Mask what no sensor of this quantity can measure."""
         quantity = self.channel.quantity
+        if 32768 * abs(scale) <= min(-quantity.low, quantity.high):
+            return missing  # no count of this scale can be outside
         outside = np.logical_or(values < quantity.low, values > quantity.high)
         wrong = np.logical_or.reduce(outside, axis=1)
         if not wrong.any():
