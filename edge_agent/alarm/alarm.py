@@ -54,6 +54,9 @@ ENDED = frozenset({State.RECOVERED, State.CANCELLED, State.CLOSED})
 _S, _T = State, Trigger
 TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (_S.SUSPECTED, _T.CONFIRM): _S.CONFIRMED,
+    # Whoever acknowledges a suspicion (it may be a machine) has not yet heard that it is one:
+    # the timer runs on, and its confirmation wants an answer of its own.
+    (_S.ACKNOWLEDGED, _T.CONFIRM): _S.CONFIRMED,
     (_S.CONFIRMED, _T.NOTIFY): _S.NOTIFIED,
     # A repeated press or a second fall is a new event of the open alarm. A suspicion that
     # repeats itself needs no timer any more.

@@ -240,7 +240,8 @@ class AlarmTable:
                 evidence=cause.evidence,
                 reason=cause.reason,
             )
-        alarm = replace(alarm, last=event, changed_utc_s=now.utc_s, due=None)
+        due = alarm.due if trigger is Trigger.ACKNOWLEDGE else None
+        alarm = replace(alarm, last=event, changed_utc_s=now.utc_s, due=due)
         if alarm.is_open:
             self._open[alarm.alarm_id] = alarm
         else:

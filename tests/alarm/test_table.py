@@ -162,6 +162,18 @@ def test_commands_walk_the_alarm_to_its_end_and_echo_the_transaction():
     assert table.open_events() == []
 
 
+def test_acknowledging_a_suspicion_does_not_stop_its_timer():
+    table = make_table()
+    alarm, _ = table.report(fall(0), at(1.5))
+    ack = Command(name=CommandName.ACK, route="mqtt", transaction="t", alarm_id=alarm.alarm_id)
+
+    assert table.apply(ack, at(3))[0].state == "acknowledged"
+    (change,) = table.run_timers(at(11.5))
+    assert change.alarm.last.state is State.CONFIRMED
+    assert table.apply(ack, at(20))[0].state == "acknowledged"
+    assert table.run_timers(at(60)) == []
+
+
 def test_a_command_that_does_not_fit_is_refused_and_changes_nothing():
     table = make_table()
     alarm, _ = table.report(call(0), at(0))
