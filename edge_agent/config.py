@@ -121,11 +121,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     control_socket: Text | None = None
     simulated: bool = False
 
-    def place_of(self, unit_id: str) -> PlaceConfig:
-        """Return the place of a unit that is in the file."""
-        unit = next(unit for unit in self.unit if unit.id == unit_id)
-        return next(place for place in self.place if place.id == unit.place)
-
 
 def load(path: Path) -> Config:
     """Read and check a configuration file.
