@@ -7,12 +7,22 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edge_agent.evaluate.trials import TrialSet, read_trials
+from edge_agent.evaluate.trials import Trial, TrialSet, read_trials
+from edge_agent.simulator.sensors.motion import (
+    Activity,
+    Fall,
+    FallKind,
+    MotionSpan,
+    Wearer,
+    acceleration,
+)
 from edge_agent.simulator.vm import VmMissingError, find_micropython
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+SISFALL = DATA / "sisfall_acc_200hz_dev.npz"
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -33,10 +43,21 @@ def _vm() -> None:
 
 @pytest.fixture(scope="session")
 def sisfall() -> TrialSet:
-    path = DATA / "sisfall_acc_200hz_dev.npz"
-    if not path.exists():
+    if not SISFALL.exists():
         pytest.skip("the development recordings are not on this machine")
-    return read_trials(path)
+    return read_trials(SISFALL)
+
+
+@pytest.fixture(scope="session")
+def simulated_fall() -> Trial:
+    """Return a fall of the simulator's, for faults that must be replayed on every machine."""
+    spans = [
+        MotionSpan(0.0, 6.0, Activity.WALKING),
+        MotionSpan(6.0, 14.0, Activity.FALL, Fall(kind=FallKind.BACKWARD)),
+    ]
+    g, _ = acceleration(spans, Wearer(), 100.0, 14.0, seed=5)
+    counts = np.rint(g / 0.004).astype(np.int16)
+    return Trial("simulated", "backward", True, 100.0, 0.004, counts, -1)
 
 
 class Broker:

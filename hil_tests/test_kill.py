@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil_tests.conftest import SISFALL
 from hil_tests.test_link import impact_s
 from hil_tests.test_replay import first_of
 
@@ -129,8 +130,11 @@ fall_confirm_s = 5
 
 
 @pytest.fixture
-def home(sisfall, broker, tmp_path):
-    recording = cut_out(first_of(sisfall, "F03"), tmp_path / "fall.npz")
+def home(request, simulated_fall, broker, tmp_path):
+    trial = simulated_fall
+    if SISFALL.exists():
+        trial = first_of(request.getfixturevalue("sisfall"), "F03")
+    recording = cut_out(trial, tmp_path / "fall.npz")
     home = Home(tmp_path, broker.port, recording)
     yield home
     home.stop()

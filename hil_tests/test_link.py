@@ -65,6 +65,15 @@ def test_a_line_cut_during_the_whole_fall_raises_it_from_the_snippet(sisfall, la
     assert first.onset < first.at
 
 
+@pytest.mark.parametrize("after_s", [None, -3.0, 0.1, 0.2, 0.5, 1.0])
+def test_a_simulated_fall_is_raised_wherever_the_line_is_cut(simulated_fall, after_s):
+    impact = impact_s(simulated_fall)
+    cut_s = simulated_fall.seconds if after_s is None else impact + after_s
+    events = play(simulated_fall, cut_s, impact + 60.0)
+
+    assert [event.state for event in events] == [State.SUSPECTED, State.CONFIRMED]
+
+
 def test_a_noisy_line_that_loses_and_damages_bytes_still_brings_the_fall(sisfall):
     trial = first_of(sisfall, "F03")
     chance = np.random.default_rng(3)
