@@ -85,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     score = commands.add_parser("score", help="how good a detector is on recordings")
-    score.add_argument("detector", choices=["fall"])
-    score.add_argument("file", type=Path, help="recordings in the flat .npz form")
+    score.add_argument("detector", choices=["fall", "heart-rate", "respiration"])
+    score.add_argument("file", type=Path, help="recordings: flat fall trials, or a bed strip")
     score.add_argument("--json", action="store_true", help="one JSON object")
     score.set_defaults(command=_score)
 

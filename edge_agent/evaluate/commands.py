@@ -7,21 +7,32 @@ import msgspec
 
 from edge_agent.console import OK, WRONG_INPUT, say, show
 from edge_agent.evaluate.bench import format_report, run_bench
-from edge_agent.evaluate.score import format_table, score_fall
+from edge_agent.evaluate.score import FallScore, format_table, score_fall
 from edge_agent.evaluate.train import train_fall
 from edge_agent.evaluate.trials import TrialError
+from edge_agent.evaluate.vitals import (
+    VitalScore,
+    format_vitals,
+    score_heart_rate,
+    score_respiration,
+)
 
 
 def run_score(options: argparse.Namespace) -> int:
     """Score a detector on a file and show the result."""
+    progress = None if options.json else _tell
+    score: FallScore | VitalScore
     try:
-        score = score_fall(options.file, progress=None if options.json else _tell)
+        if options.detector == "fall":
+            score = score_fall(options.file, progress=progress)
+            table = format_table(score)
+        else:
+            judge = score_heart_rate if options.detector == "heart-rate" else score_respiration
+            score = judge(options.file)
+            table = format_vitals(score)
     except TrialError as error:
         return say(str(error), WRONG_INPUT)
-    if options.json:
-        show(json.dumps(msgspec.to_builtins(score), ensure_ascii=False))
-    else:
-        show(format_table(score))
+    show(json.dumps(msgspec.to_builtins(score), ensure_ascii=False) if options.json else table)
     return OK
 
 
