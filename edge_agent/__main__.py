@@ -24,7 +24,6 @@ from edge_agent.outbox import OutboxError
 from edge_agent.state import StateDir, StateError
 
 DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
-SHIPPED_MODEL = Path(__file__).parent / "detect" / "fall_model.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,15 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     score = commands.add_parser("score", help="how good a detector is on recordings")
-    score.add_argument("detector", choices=["fall", "heart-rate", "respiration"])
+    score.add_argument("detector", choices=["fall", "heart-rate", "respiration", "sit-up"])
     score.add_argument("file", type=Path, help="recordings: flat fall trials, or a bed strip")
     score.add_argument("--json", action="store_true", help="one JSON object")
     score.set_defaults(command=_score)
 
     train = commands.add_parser("train", help="fit a detector's parameters anew")
-    train.add_argument("detector", choices=["fall"])
-    train.add_argument("directory", type=Path, help="folder of recordings")
-    train.add_argument("--out", type=Path, default=SHIPPED_MODEL, help="file to write")
+    train.add_argument("detector", choices=["fall", "sit-up"])
+    train.add_argument("source", type=Path, help="folder of fall sets, or the file of a tag")
+    train.add_argument("--out", type=Path, help="file to write (the shipped parameters)")
     train.set_defaults(command=_train)
 
     bench = commands.add_parser("bench", help="what detection costs, against a plain loop")

@@ -11,7 +11,8 @@ class Detection:
     """One thing a detector saw.
 
     Attributes:
-        kind: what was seen (`fall`, `bed_left`, `bed_entered`).
+        kind: what was seen: `fall`, `bed_left`, `bed_entered`, `breathing_stopped`,
+            `sitting_up`, `risen`.
         onset_s: when it began, on the unit's time line (seconds of uptime).
         offset_s: the time of the sample that decided; `offset_s - onset_s` is the delay.
         score: 0 to 1, how sure the detector is.

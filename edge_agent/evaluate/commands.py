@@ -2,14 +2,17 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import msgspec
 
+from edge_agent import detect
 from edge_agent.console import OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.bed import SitUpScore, format_sit_up, score_sit_up, train_sit_up
 from edge_agent.evaluate.bench import format_report, run_bench
+from edge_agent.evaluate.npz import TrialError
 from edge_agent.evaluate.score import FallScore, format_table, score_fall
 from edge_agent.evaluate.train import train_fall
-from edge_agent.evaluate.trials import TrialError
 from edge_agent.evaluate.vitals import (
     VitalScore,
     format_vitals,
@@ -17,15 +20,23 @@ from edge_agent.evaluate.vitals import (
     score_respiration,
 )
 
+_DETECT = Path(detect.__file__).parent
+FALL_MODEL = _DETECT / "fall_model.json"
+SIT_UP_MODEL = _DETECT / "sit_up_model.json"
+"""Where the shipped parameters lie; `train` writes there unless told otherwise."""
+
 
 def run_score(options: argparse.Namespace) -> int:
     """Score a detector on a file and show the result."""
     progress = None if options.json else _tell
-    score: FallScore | VitalScore
+    score: FallScore | VitalScore | SitUpScore
     try:
         if options.detector == "fall":
             score = score_fall(options.file, progress=progress)
             table = format_table(score)
+        elif options.detector == "sit-up":
+            score = score_sit_up(options.file)
+            table = format_sit_up(score)
         else:
             judge = score_heart_rate if options.detector == "heart-rate" else score_respiration
             score = judge(options.file)
@@ -39,7 +50,10 @@ def run_score(options: argparse.Namespace) -> int:
 def run_train(options: argparse.Namespace) -> int:
     """Fit a detector's parameters anew and write them."""
     try:
-        figures = train_fall(options.directory, options.out, _tell)
+        if options.detector == "fall":
+            figures = train_fall(options.source, options.out or FALL_MODEL, _tell)
+        else:
+            figures = train_sit_up(options.source, options.out or SIT_UP_MODEL, _tell)
     except TrialError as error:
         return say(str(error), WRONG_INPUT)
     show(json.dumps(figures, ensure_ascii=False, indent=2))

@@ -21,8 +21,9 @@ from edge_agent.detect.fall_features import FEATURES
 from edge_agent.detect.fall_model import FORESTS, Forest
 from edge_agent.evaluate.boost import Recipe, grow, margins
 from edge_agent.evaluate.candidates import FOLDS, Rows, collect, folds_of, joined, only_holed
+from edge_agent.evaluate.npz import TrialError
 from edge_agent.evaluate.score import SPECIFICITY_POINT, area_under_curve, sensitivity_at
-from edge_agent.evaluate.trials import TrialError, TrialSet, read_trials
+from edge_agent.evaluate.trials import TrialSet, read_trials
 from edge_agent.evaluate.variants import AS_RECORDED, variants_of
 
 SPECIFICITY = 0.99

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.bcg_rhythm import Rate
 from edge_agent.detect.heart_rate import HeartRate
 from edge_agent.detect.respiration import Respiration
-from edge_agent.evaluate.trials import MOST_SAMPLES, TrialError, _Reader, _Wanted
+from edge_agent.evaluate.npz import MOST_SAMPLES, NpzReader, TrialError, Wanted
 from edge_agent.stream.chunk import Channel, Chunk
 from edge_agent.stream.filters import RATES_HZ
 from protocol.quantities import BED_STRIP
@@ -270,12 +270,12 @@ def _breath_reference(one: BedRecording, at_s: Floats) -> Floats:
     return found
 
 
-_STRIP = _Wanted("fi", 8, 1, MOST_SAMPLES)
-_BEATS = _Wanted("fi", 8, 1, MOST_SAMPLES)
-_NUMBER = _Wanted("fi", 8, 0, 1)
+_STRIP = Wanted("fi", 8, 1, MOST_SAMPLES)
+_BEATS = Wanted("fi", 8, 1, MOST_SAMPLES)
+_NUMBER = Wanted("fi", 8, 0, 1)
 
 
-class _BedReader(_Reader):
+class _BedReader(NpzReader):
     """Reads strips with the care that `trials.py` takes with falls."""
 
     def recordings(self) -> list[BedRecording]:

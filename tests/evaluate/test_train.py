@@ -8,8 +8,8 @@ import pytest
 
 from edge_agent.detect.fall import detect_snippet
 from edge_agent.detect.fall_model import MODEL_PATH, model_from
+from edge_agent.evaluate.npz import TrialError
 from edge_agent.evaluate.train import train_fall
-from edge_agent.evaluate.trials import TrialError
 from edge_agent.stream.chunk import Channel
 from protocol.quantities import ACCELERATION
 from tests.detect import synthetic

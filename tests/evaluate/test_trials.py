@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from edge_agent.evaluate.trials import TrialError, read_trials
+from edge_agent.evaluate.npz import TrialError
+from edge_agent.evaluate.trials import read_trials
 
 pytestmark = pytest.mark.fast
 

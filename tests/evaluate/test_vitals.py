@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from edge_agent.evaluate.trials import TrialError
+from edge_agent.evaluate.npz import TrialError
 from edge_agent.evaluate.vitals import (
     format_vitals,
     read_bed_recordings,
