@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.fall_features import AFTERMATH, FEATURES, HISTORY, measure
 from edge_agent.detect.fall_model import FallModel, probability, shipped_model
-from edge_agent.detect.grid import BLOCK, GRID_HZ, Grid
+from edge_agent.detect.grid import BLOCK, GRID_HZ, Grid, Places
 from edge_agent.stream.chunk import HOLE_LIMIT_S, Channel, Chunk, Gap
 
 GATE_G = 1.4
@@ -80,60 +80,43 @@ class Candidate:
     features: NDArray[np.float64]
 
 
-class FallDetector:
-    """Streaming fall detector of one acceleration channel, about 16 kB of state.
+class FallDecisions:
+    """Where one acceleration channel is looked at and decided, wherever its samples are held.
 
     Attributes:
         candidates: every impact looked at, when `keep_candidates` is set; else None.
     """
 
     def __init__(
-        self, channel: Channel, model: FallModel | None = None, keep_candidates: bool = False
+        self, grid: Places, channel: Channel, model: FallModel | None, keep_candidates: bool
     ) -> None:
         self.channel = channel
         self.candidates: list[Candidate] | None = [] if keep_candidates else None
         self._model = shipped_model() if model is None else model
-        self._grid = Grid()
+        self._places = grid
         self._last_s = -math.inf
         self._last_margin = 0.0
         self._begin(0.0, GRID_HZ)
 
-    def update(self, chunk: Chunk) -> list[Detection]:
-        """Take the next chunk and return the falls it decided.
-
-        Raises:
-            ValueError: the chunk is not three axes at a rate the grid can take.
-        """
-        values, missing, grid = chunk.values, chunk.missing, self._grid
-        if values.shape[1:] != (3,):
-            raise ValueError(f"a fall detector takes three axes, not shape {values.shape}")
-        size = len(values)
-        found: list[Detection] = []
-        late = chunk.start_s - grid.start_s - grid.received * grid.period_s
-        if not abs(late) < 0.5 * grid.period_s or chunk.rate_hz != grid.rate_hz:
-            if not size:
-                return found
-            found = self._realign(chunk, late)
-        elif not grid.received:
-            grid.start_s += late
-        taken = 0
-        while True:
-            end = min(size, taken + self._needed - grid.received)
-            grid.put(values[taken:end], None if missing is None else missing[taken:end])
-            taken = end
-            if grid.received < self._needed:
-                return found
-            found += self._step()
-
     def gap(self, gap: Gap) -> list[Detection]:
         """Decide what is open with the context there is, and begin anew."""
         found = self._flush()
-        self._begin(gap.end_s, self._grid.rate_hz)
+        self._begin(gap.end_s, self._places.rate_hz)
         return found
+
+    def _align(self, chunk: Chunk) -> list[Detection]:
+        """Make the next sample the chunk's first, and return what that decides."""
+        grid = self._places
+        late = chunk.start_s - grid.start_s - grid.received * grid.period_s
+        if not abs(late) < 0.5 * grid.period_s or chunk.rate_hz != grid.rate_hz:
+            return self._realign(chunk, late) if len(chunk.values) else []
+        if not grid.received:
+            grid.start_s += late
+        return []
 
     def _realign(self, chunk: Chunk, late: float) -> list[Detection]:
         """Follow a clock that drifts; begin anew where it jumps or the rate changes."""
-        grid = self._grid
+        grid = self._places
         steady = abs(chunk.rate_hz - grid.rate_hz) <= RATE_DRIFT * grid.rate_hz
         if grid.received and steady and abs(late) <= HOLE_LIMIT_S:
             if abs(late) >= 0.5 * grid.period_s:
@@ -146,7 +129,7 @@ class FallDetector:
         return found
 
     def _begin(self, start_s: float, rate_hz: float) -> None:
-        self._grid.begin(start_s, rate_hz)
+        self._places.begin(start_s, rate_hz)
         self._block_end = BLOCK
         self._open: list[tuple[int, float]] = []
         self._aim()
@@ -157,14 +140,14 @@ class FallDetector:
         if self._open:
             due = min(due, self._open[0][0] + AFTERMATH)
         self._due = due
-        self._needed = self._grid.samples_for(due)
+        self._needed = self._places.samples_for(due)
 
     def _step(self) -> list[Detection]:
         """Advance to the due place, look and decide."""
         due = self._due
         found: list[Detection] = []
         with np.errstate(all="ignore"):
-            self._grid.fill(due)
+            self._places.fill(due)
             if due == self._block_end:
                 self._look(due - BLOCK, due)
                 self._block_end += BLOCK
@@ -177,10 +160,10 @@ class FallDetector:
         """Decide everything still open with what was received."""
         found: list[Detection] = []
         with np.errstate(all="ignore"):
-            self._grid.fill(self._grid.places())
-            self._look(self._block_end - BLOCK, self._grid.filled)
+            self._places.fill(self._places.places())
+            self._look(self._block_end - BLOCK, self._places.filled)
             for impact, _ in self._open:
-                found += self._decide(impact, self._grid.received - 1)
+                found += self._decide(impact, self._places.received - 1)
         self._open = []
         return found
 
@@ -188,16 +171,18 @@ class FallDetector:
         """Open the largest |a| of a block as a candidate when it passes the gate."""
         if stop <= start:
             return
-        norm2 = self._grid.norm2(start, stop)
-        largest = float(norm2.max())
+        norm2 = self._places.norm2(start, stop)
+        at = int(norm2.argmax())
+        largest = float(norm2[at])
         if largest < GATE_G * GATE_G:
             return
         if not largest < IMPOSSIBLE_G2:
             norm2 = np.where(norm2 < IMPOSSIBLE_G2, norm2, np.float32(0.0))
-            largest = float(norm2.max())
+            at = int(norm2.argmax())
+            largest = float(norm2[at])
             if largest < GATE_G * GATE_G:
                 return
-        impact = start + int(norm2.argmax())
+        impact = start + at
         if self._open and impact - self._open[-1][0] <= APART:
             if largest <= self._open[-1][1]:
                 return
@@ -211,23 +196,25 @@ class FallDetector:
             impact: place of the largest |a|.
             deciding: index of the received sample that completed the context.
         """
-        grid = self._grid
+        grid = self._places
         low = max(grid.first(), impact - HISTORY)
         high = min(impact + AFTERMATH, grid.filled)
-        near = grid.norm2(max(low, impact - APART), min(high, impact + APART + 1))
-        peak = grid.norm2(impact, impact + 1)
-        if bool((near[near < IMPOSSIBLE_G2] > peak).any()):
+        norm2 = grid.norm2(low, high)
+        near = norm2[max(0, impact - APART - low) : impact + APART + 1 - low]
+        peak, largest = norm2[impact - low], near[near.argmax()]
+        if not largest <= peak and bool((near[near < IMPOSSIBLE_G2] > peak).any()):
             return []
         impact_s, now_s = grid.place_time(impact), grid.sample_time(deciding)
         since_s = impact_s - self._last_s
         if since_s < SAME_FALL_S and self.candidates is None:
             return []
         history, after = impact - low, high - impact
-        window = np.full((3, HISTORY + after), np.nan)
+        window = np.empty((3, HISTORY + after))
+        window[:, : HISTORY - history] = np.nan
         window[:, HISTORY - history :] = grid.vectors(low, high)
-        sound = grid.norm2(low, high) < IMPOSSIBLE_G2
         missing = 0
-        if not sound.all():
+        if not norm2[norm2.argmax()] < IMPOSSIBLE_G2:  # a hole is NaN, and that is the largest
+            sound = norm2 < IMPOSSIBLE_G2
             window[:, HISTORY - history :][:, ~sound] = np.nan
             needed = sound[max(0, history - ENOUGH_HISTORY) :]
             missing = len(needed) - int(np.count_nonzero(needed))
@@ -248,6 +235,39 @@ class FallDetector:
             return []
         self._last_s, self._last_margin = impact_s, margin
         return [_detection(one)]
+
+
+class FallDetector(FallDecisions):
+    """Streaming fall detector of one acceleration channel, about 16 kB of state.
+
+    Attributes:
+        candidates: every impact looked at, when `keep_candidates` is set; else None.
+    """
+
+    def __init__(
+        self, channel: Channel, model: FallModel | None = None, keep_candidates: bool = False
+    ) -> None:
+        self._grid = Grid()
+        super().__init__(self._grid, channel, model, keep_candidates)
+
+    def update(self, chunk: Chunk) -> list[Detection]:
+        """Take the next chunk and return the falls it decided.
+
+        Raises:
+            ValueError: the chunk is not three axes at a rate the grid can take.
+        """
+        values, missing, grid = chunk.values, chunk.missing, self._grid
+        if values.shape[1:] != (3,):
+            raise ValueError(f"a fall detector takes three axes, not shape {values.shape}")
+        size, taken = len(values), 0
+        found = self._align(chunk)
+        while True:
+            end = min(size, taken + self._needed - grid.received)
+            grid.put(values[taken:end], None if missing is None else missing[taken:end])
+            taken = end
+            if grid.received < self._needed:
+                return found
+            found += self._step()
 
 
 def detect_snippet(

@@ -190,7 +190,8 @@ def _rows(window: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 def _means(sums: NDArray[np.float64], starts: list[int], stops: list[int]) -> list[_Mean]:
     """Return the means of half-open windows from running sums."""
-    columns = (sums[:, stops] - sums[:, starts]).T.tolist()
+    ends = sums.take(stops + starts, axis=1).T
+    columns = (ends[: len(stops)] - ends[len(stops) :]).tolist()
     means: list[_Mean] = []
     for (x, y, z, _, square, count), start, stop in zip(columns, starts, stops, strict=True):
         if count < min(LEAST_SAMPLES, max(1, stop - start)):

@@ -8,7 +8,7 @@ threshold that training chose.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,20 @@ class Forest:
     feature: NDArray[np.intp]
     threshold: NDArray[np.float64]
     leaf: NDArray[np.float64]
+    _bits: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    _first: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        trees, depth = self.feature.shape
+        object.__setattr__(self, "_bits", 2.0 ** np.arange(depth - 1, -1, -1))
+        object.__setattr__(self, "_first", np.arange(trees) * 2.0**depth)
 
     def margin(self, features: NDArray[np.float64]) -> float:
         """Return the log-odds of a fall for features of shape (len(FEATURES),)."""
-        trees, depth = self.feature.shape
-        answers = features[self.feature] > self.threshold
-        spelled = answers @ (1 << np.arange(depth - 1, -1, -1))
-        return self.bias + float(self.leaf[np.arange(trees), spelled].sum())
+        answers = features.take(self.feature) > self.threshold
+        spelled = answers.astype(np.float64) @ self._bits
+        spelled += self._first
+        return self.bias + float(np.add.reduce(self.leaf.take(spelled.astype(np.intp))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ KEPT = 525
 """Places that survive when the store is full: 5.25 s."""
 
 
-class Grid:
-    """A ring of the latest vectors and their squared lengths, about 16 kB.
+class Places:
+    """The time line of a grid: which samples make which places; holds no samples itself.
 
     Attributes:
         rate_hz: of the samples that come in.
@@ -47,9 +47,6 @@ class Grid:
 
     def __init__(self) -> None:
         self.rate_hz = 0.0
-        self._vectors = np.empty((3, CAPACITY), dtype=np.float32)
-        self._norm2 = np.empty(CAPACITY, dtype=np.float32)
-        self._squares = np.empty((3, BLOCK), dtype=np.float32)
         self.begin(0.0, GRID_HZ)
 
     def begin(self, start_s: float, rate_hz: float) -> None:
@@ -66,21 +63,9 @@ class Grid:
             self._fold = max(1, round(rate_hz / GRID_HZ))
             self._ratio = rate_hz / self._fold / GRID_HZ
             self._scale = np.float32(1.0 / (self._fold * STANDARD_GRAVITY))
-            longest = self._fold * (math.ceil(BLOCK * self._ratio) + 3)
-            self._raw = np.empty((longest, 3), dtype=np.float32)
         self.start_s = start_s if math.isfinite(start_s) else 0.0
         self.received = 0
         self.filled = 0
-        self._raw_first = 0
-        self._slot_first = 0
-
-    def put(self, values: NDArray[np.float32], missing: NDArray[np.bool_] | None) -> None:
-        """Take samples of shape (n, 3), m/s^2: no more than the next BLOCK places need."""
-        at = self.received - self._raw_first
-        self.received += len(values)
-        self._raw[at : at + len(values)] = values
-        if missing is not None:
-            self._raw[at : at + len(values)][missing] = np.nan
 
     def samples_for(self, places: int) -> int:
         """Return how many received samples the first places are made of."""
@@ -102,6 +87,54 @@ class Grid:
     def place_time(self, place: int) -> float:
         """Return the time of a place: the middle of the samples averaged into it."""
         return self.start_s + 0.5 * (self._fold - 1) * self.period_s + place / GRID_HZ
+
+    def first(self) -> int:
+        """Return the oldest place that is still held."""
+        raise NotImplementedError
+
+    def vectors(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return places [start, stop), shape (3, n), g."""
+        raise NotImplementedError
+
+    def norm2(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return |a|^2 of places [start, stop), g^2."""
+        raise NotImplementedError
+
+    def fill(self, upto: int) -> None:
+        """Make the places up to `upto`, at most BLOCK of them, from the received samples."""
+        raise NotImplementedError
+
+
+class Grid(Places):
+    """A ring of the latest vectors and their squared lengths, about 16 kB."""
+
+    def __init__(self) -> None:
+        self._vectors = np.empty((3, CAPACITY), dtype=np.float32)
+        self._norm2 = np.empty(CAPACITY, dtype=np.float32)
+        self._squares = np.empty((3, BLOCK), dtype=np.float32)
+        super().__init__()
+
+    def begin(self, start_s: float, rate_hz: float) -> None:
+        """Forget everything; the next sample lies at start_s.
+
+        Raises:
+            ValueError: the rate is outside RATES_HZ.
+        """
+        before_hz = self.rate_hz
+        super().begin(start_s, rate_hz)
+        if rate_hz != before_hz:
+            longest = self._fold * (math.ceil(BLOCK * self._ratio) + 3)
+            self._raw = np.empty((longest, 3), dtype=np.float32)
+        self._raw_first = 0
+        self._slot_first = 0
+
+    def put(self, values: NDArray[np.float32], missing: NDArray[np.bool_] | None) -> None:
+        """Take samples of shape (n, 3), m/s^2: no more than the next BLOCK places need."""
+        at = self.received - self._raw_first
+        self.received += len(values)
+        self._raw[at : at + len(values)] = values
+        if missing is not None:
+            self._raw[at : at + len(values)][missing] = np.nan
 
     def first(self) -> int:
         """Return the oldest place that is still held."""

@@ -1,8 +1,11 @@
 """What detection costs, as ratios within one run.
 
-Each row plays the same packets through our path (Samples message, assembler, fall detector) and
-through what a user would write instead: a plain Python loop over every sample. Absolute times
-belong to the machine of the day; the ratios hold.
+Each row plays the same packets through our two paths and through what a user would write instead,
+a plain Python loop over every sample. `detector` is an assembler and a fall detector for each
+stream, `engine` is one `FallEngine` for all of them, polled after every packet of all streams.
+What a link hands over exists before the clock starts: `Samples` messages on our side, bytes on
+the other; where there are many streams, all of them get the same. Absolute times belong to the
+machine of the day; the ratios hold.
 """
 
 import math
@@ -14,11 +17,13 @@ import tracemalloc
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import FallDetector
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Gap
@@ -30,8 +35,8 @@ SCALE = 0.012 * 9.80665 / 16
 COUNTS_PER_G = 16 / 0.012
 GATE_G = 1.5
 ROUNDS = 5
-STREAM_S = 120
-MANY_STREAM_S = 20
+STREAM_S = 600
+MANY_STREAM_S = 60
 
 Counts = NDArray[np.int16]
 
@@ -41,9 +46,12 @@ class Row:
     """One comparison; higher is better.
 
     Attributes:
+        path: `detector` or `engine`.
         ours, loop: seconds of one stream for each CPU second (median of the rounds).
         ratio: ours over loop, pair by pair, median.
     """
+
+    path: str
 
     what: str
     streams: int
@@ -59,6 +67,7 @@ class BenchReport:
 
     rows: list[Row]
     bytes_per_stream: int
+    engine_bytes_per_stream: int
     agent_resident_kb: int
 
     def as_object(self) -> dict[str, Any]:
@@ -72,11 +81,11 @@ def run_bench(progress: Callable[[str], None]) -> BenchReport:
     for name, make in (("quiet", quiet), ("dense", dense)):
         for packet_ms in (250, 1000):
             progress(f"{name}, {packet_ms} ms packets")
-            rows.append(_compare(name, make(STREAM_S, 1), 1, packet_ms))
+            rows += _compare(name, make(STREAM_S, 1), 1, packet_ms)
     for streams in (16, 256):
         progress(f"{streams} streams")
-        rows.append(_compare("quiet", quiet(MANY_STREAM_S, 2), streams, 1000))
-    return BenchReport(rows, bytes_per_stream(), resident_kb())
+        rows += _compare("quiet", quiet(MANY_STREAM_S, 2), streams, 1000)
+    return BenchReport(rows, bytes_per_stream(), engine_bytes_per_stream(), resident_kb())
 
 
 def quiet(seconds: int, seed: int) -> Counts:
@@ -100,14 +109,18 @@ def dense(seconds: int, seed: int) -> Counts:
 def format_report(report: BenchReport) -> str:
     """Return the table for people."""
     lines = [
-        "            streams  packet   ours      loop    ratio   (stream seconds a CPU second)"
+        "  path      signal  streams   packet     ours     loop   ratio"
+        "   (stream seconds a CPU second)"
     ]
     lines += [
-        f"  {row.what:<8} {row.streams:>8}  {row.packet_ms:>4} ms {row.ours:>8.0f}"
+        f"  {row.path:<9} {row.what:<6} {row.streams:>8}  {row.packet_ms:>4} ms {row.ours:>8.0f}"
         f" {row.loop:>8.0f} {row.ratio:>7.2f}x"
         for row in report.rows
     ]
-    lines.append(f"  memory of one stream {report.bytes_per_stream} bytes")
+    lines.append(
+        f"  memory of one stream {report.bytes_per_stream} bytes,"
+        f" in the engine {report.engine_bytes_per_stream}"
+    )
     lines.append(f"  resident size of the agent's modules {report.agent_resident_kb} kB")
     return "\n".join(lines)
 
@@ -122,6 +135,24 @@ def bytes_per_stream() -> int:
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return (after - before) // len(held)
+
+
+def engine_bytes_per_stream() -> int:
+    """Return what one stream holds in the engine, with a slab that has seen samples."""
+    channel = Channel("bench", ACCELERATION)
+    messages = _messages(_packets(quiet(20, 1), 1000))
+    FallEngine().add(channel)  # the shared model
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    engine = FallEngine()
+    streams = [engine.add(channel) for _ in range(64)]
+    for message in messages:
+        for stream in streams:
+            engine.put(stream, message)
+        engine.poll()
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return (after - before) // len(streams)
 
 
 def resident_kb() -> int:
@@ -144,16 +175,32 @@ def _packets(counts: Counts, packet_ms: int) -> list[tuple[int, bytes]]:
     ]
 
 
-def _compare(name: str, counts: Counts, streams: int, packet_ms: int) -> Row:
+def _messages(packets: list[tuple[int, bytes]]) -> list[Samples]:
+    period_us = 1_000_000 // RATE_HZ
+    return [
+        Samples(ACCELERATION.code, 0, first * 1000 // RATE_HZ, first, period_us, SCALE, 3, data)
+        for first, data in packets
+    ]
+
+
+def _compare(name: str, counts: Counts, streams: int, packet_ms: int) -> list[Row]:
     packets = _packets(counts, packet_ms)
+    messages = _messages(packets)
     seconds = streams * len(packets) * packet_ms / 1000
-    ours, loop = [], []
+    paths = {"detector": _detectors, "engine": _engine}
+    speeds: dict[str, list[float]] = {path: [] for path in paths}
+    loop: list[float] = []
     for _ in range(ROUNDS):
-        ours.append(seconds / _cpu(lambda: _ours(packets, streams)))
-        loop.append(seconds / _cpu(lambda: _loop(packets, streams)))
-    pairs = sorted(mine / theirs for mine, theirs in zip(ours, loop, strict=True))
+        for path, play in paths.items():
+            speeds[path].append(seconds / _cpu(partial(play, messages, streams)))
+        loop.append(seconds / _cpu(partial(_loop, packets, streams)))
     middle = ROUNDS // 2
-    return Row(name, streams, packet_ms, sorted(ours)[middle], sorted(loop)[middle], pairs[middle])
+    rows = []
+    for path, ours in speeds.items():
+        pairs = sorted(mine / theirs for mine, theirs in zip(ours, loop, strict=True))
+        mine, theirs = sorted(ours)[middle], sorted(loop)[middle]
+        rows.append(Row(path, name, streams, packet_ms, mine, theirs, pairs[middle]))
+    return rows
 
 
 def _cpu(work: Callable[[], None]) -> float:
@@ -162,19 +209,27 @@ def _cpu(work: Callable[[], None]) -> float:
     return time.process_time() - before
 
 
-def _ours(packets: list[tuple[int, bytes]], streams: int) -> None:
+def _detectors(messages: list[Samples], streams: int) -> None:
     channel = Channel("bench", ACCELERATION)
     paths = [(Assembler(channel), FallDetector(channel)) for _ in range(streams)]
-    period_us = 1_000_000 // RATE_HZ
-    for first, data in packets:
-        at_ms = first * 1000 // RATE_HZ
+    for block in messages:
         for assembler, detector in paths:
-            block = Samples(ACCELERATION.code, 0, at_ms, first, period_us, SCALE, 3, data)
             for part in assembler.add(block):
                 if isinstance(part, Gap):
                     detector.gap(part)
                 else:
                     detector.update(part)
+
+
+def _engine(messages: list[Samples], streams: int) -> None:
+    channel = Channel("bench", ACCELERATION)
+    engine = FallEngine()
+    numbers = [engine.add(channel) for _ in range(streams)]
+    put, poll = engine.put, engine.poll
+    for block in messages:
+        for stream in numbers:
+            put(stream, block)
+        poll()
 
 
 def _loop(packets: list[tuple[int, bytes]], streams: int) -> None:

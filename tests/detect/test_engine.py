@@ -1,0 +1,294 @@
+"""The engine says what assembler and detector say, to the last bit, whatever comes in."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent.detect.engine import FallEngine
+from edge_agent.detect.fall import FallDetector
+from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.stream.assemble import Assembler
+from edge_agent.stream.chunk import Channel, Gap
+from protocol.messages import Samples
+from protocol.quantities import ACCELERATION, LOAD
+from tests.detect import synthetic
+
+pytestmark = pytest.mark.fast
+
+SCALE = float(np.float32(16 * STANDARD_GRAVITY / 32768))
+CHANNEL = Channel("pendant", ACCELERATION)
+RATES_HZ = (20, 25, 50, 52, 87, 100, 104, 119, 200, 208, 400, 1000)
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+class Plain:
+    """Today's path, with what the engine's silence and gap calls do."""
+
+    def __init__(self):
+        self.assembler, self.detector = Assembler(CHANNEL), FallDetector(CHANNEL)
+
+    def put(self, block):
+        found = []
+        for part in self.assembler.add(block):
+            found += self.gap(part) if isinstance(part, Gap) else self.detector.update(part)
+        return found
+
+    def gap(self, gap):
+        return self.detector.gap(gap)
+
+    def check_silence(self, uptime_s):
+        gap = self.assembler.check_silence(uptime_s)
+        return [] if gap is None else self.gap(gap)
+
+
+class Script:
+    """One stream's life: blocks, gaps and silences, made at random.
+
+    Attributes:
+        steps: Samples, Gap or the uptime of a look for silence.
+    """
+
+    def __init__(self, seed, seconds=40.0, rate_hz=None, rough=True):
+        random = self.random = np.random.default_rng(seed)
+        self.steps = []
+        self.at_s = random.choice([0.0, 5.0, 1000.5, 9e4])
+        self.index = int(random.choice([0, 7, 2**32 - 500]))
+        self.scale = SCALE
+        self.rough = rough
+        while seconds > 0.0:
+            self.period_us = round(1e6 / (rate_hz or random.choice(RATES_HZ)))
+            counts = self.signal()
+            self.play(counts)
+            seconds -= len(counts) * self.period_us / 1e6
+            if rough and random.random() < 0.5:
+                self.trouble()
+
+    def signal(self):
+        random, rate_hz = self.random, 1e6 / self.period_us
+        kind = random.integers(0, 5)
+        if kind == 0:
+            values = synthetic.standing(rate_hz, random.uniform(1.0, 12.0))
+        elif kind == 1:
+            values = synthetic.walking(rate_hz, random.uniform(2.0, 8.0))
+        elif kind == 2:
+            values = random.normal(0.0, 8.0, (int(4 * rate_hz), 3))
+        else:
+            values = synthetic.fall(
+                rate_hz,
+                before_s=random.uniform(0.2, 5.0),
+                after_s=random.uniform(0.2, 5.0),
+                peak_g=random.uniform(1.5, 6.0),
+                seed=int(random.integers(1 << 30)),
+            )
+        return np.clip(np.rint(values / self.scale), -32768, 32767).astype("<i2")
+
+    def play(self, counts):
+        random = self.random
+        sizes = random.choice([1, 10, 25, 100, 0, 0, 3000])
+        loss = random.choice([0.0, 0.0, 0.05, 0.3]) if self.rough else 0.0
+        drift = random.choice([0.0, 0.0, 0.0, 0.01]) if self.rough else 0.0
+        at, start_s = 0, self.at_s
+        while at < len(counts):
+            size = int(sizes or random.integers(1, 80))
+            piece = counts[at : at + size]
+            stamp_s = start_s + at * self.period_us / 1e6 * (1 + drift)
+            block = Samples(
+                ACCELERATION.code, 0, int(stamp_s * 1000), self.index & 0xFFFFFFFF,
+                self.period_us, self.scale, 3, piece.tobytes(),
+            )  # fmt: skip
+            self.index += len(piece)
+            at += len(piece)
+            if random.random() >= loss:
+                self.steps.append(block)
+                if self.rough and random.random() < 0.01:
+                    self.steps.append(block)
+        self.at_s = start_s + len(counts) * self.period_us / 1e6 * (1 + drift)
+
+    def trouble(self):
+        random = self.random
+        what = random.integers(0, 7)
+        if what == 0:
+            self.at_s += random.uniform(0.0, 3.0)
+            self.steps.append(self.at_s)
+        elif what == 1:
+            self.steps.append(Gap(CHANNEL, self.at_s, self.at_s + random.uniform(0.0, 5.0)))
+        elif what == 2:
+            lost = int(random.integers(1, 200))
+            self.index += lost
+            self.at_s += lost * self.period_us / 1e6
+        elif what == 3:
+            self.index, self.at_s = 0, random.uniform(0.0, 5.0) + self.at_s * random.choice([0, 1])
+        elif what == 4:
+            self.scale = float(np.float32(SCALE * random.choice([1.0, 0.5, 2.0, 6.0])))
+        elif what == 5:
+            self.at_s += random.uniform(-0.4, 0.4)
+        else:
+            self.steps.append(Samples(ACCELERATION.code, 0, 0, 0, 10_000, 1.0, 1, bytes(20)))
+
+
+def play(scripts, turns=None):
+    """Return what both paths say, stream by stream, and the steps after which they said it."""
+    engine = FallEngine()
+    numbers = [engine.add(CHANNEL) for _ in scripts]
+    plain = [Plain() for _ in scripts]
+    ours, theirs = [[] for _ in scripts], [[] for _ in scripts]
+    for turn in range(max(len(script.steps) for script in scripts)):
+        for number, script, path in zip(numbers, scripts, plain):
+            if turn >= len(script.steps):
+                continue
+            step = script.steps[turn]
+            said = []
+            if isinstance(step, Samples):
+                theirs[number] += [(turn, one) for one in path.put(step)]
+                engine.put(number, step)
+            elif isinstance(step, Gap):
+                theirs[number] += [(turn, one) for one in path.gap(step)]
+                said = engine.gap(number, step)
+            else:
+                theirs[number] += [(turn, one) for one in path.check_silence(step)]
+                said = engine.check_silence(number, step)
+            for stream, one in said:
+                ours[stream].append((turn, one))
+        if turns is None or turns.random() < 0.3:
+            for stream, one in engine.poll():
+                ours[stream].append((turn, one))
+    for stream, one in engine.poll():
+        ours[stream].append((-1, one))
+    for number, path in zip(numbers, plain):
+        assert engine.lost(number) == path.assembler.lost
+        assert engine.stale(number) == path.assembler.stale
+        assert engine.end_s(number) == path.assembler.end_s
+    return ours, theirs
+
+
+def without_turns(said):
+    return [[one for _, one in stream] for stream in said]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_stream_says_the_same_after_the_same_block(seed):
+    ours, theirs = play([Script(seed)])
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_every_rate_says_the_same_and_finds_falls(rate_hz):
+    ours, theirs = play([Script(seed, 60.0, rate_hz, rough=False) for seed in (101, 102, 103)])
+    assert ours == theirs
+    assert any(theirs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_streams_in_one_pass_say_the_same(seed):
+    ours, theirs = play([Script(1000 * seed + i, 20.0, 100) for i in range(40)])
+    assert ours == theirs
+    assert sum(map(len, theirs)) > 20
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_polling_seldom_says_the_same_later(seed):
+    ours, theirs = play(
+        [Script(500 + 10 * seed + i) for i in range(6)], np.random.default_rng(seed)
+    )
+    assert without_turns(ours) == without_turns(theirs)
+
+
+@pytest.mark.parametrize("count", [0.0, 3e38, float("nan"), float("inf"), -SCALE])
+def test_any_scale_says_the_same(count):
+    script = Script(11, 20.0, 100)
+    for step in script.steps[len(script.steps) // 3 :]:
+        if isinstance(step, Samples):
+            step.scale = count
+    with np.errstate(all="ignore"):
+        ours, theirs = play([script])
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("size", [1, 25, 100, 250, 3000])
+def test_never_polling_loses_nothing(size):
+    engine, plain, theirs = FallEngine(), Plain(), []
+    stream = engine.add(CHANNEL)
+    calm, fall = synthetic.walking(100.0, 50.0), synthetic.fall(after_s=20.0)
+    values = np.concatenate([calm, fall, calm, fall])
+    counts = np.rint(values / SCALE).astype("<i2")
+    for at in range(0, len(counts), size):
+        piece = counts[at : at + size].tobytes()
+        block = Samples(ACCELERATION.code, 0, 10 * at, at, 10_000, SCALE, 3, piece)
+        engine.put(stream, block)
+        theirs += plain.put(block)
+    assert engine.poll() == [(stream, one) for one in theirs]
+    assert len(theirs) == 2
+
+
+@pytest.mark.parametrize("at_s", [9.99e7, 2e8, 2**48 / 1000 - 200.0])
+def test_a_long_uptime_says_the_same(at_s):
+    script = Script(1, 0.0)
+    script.at_s, script.rough, script.period_us = at_s, False, 10_000
+    for _ in range(3):
+        script.play(np.rint(synthetic.fall() / SCALE).astype("<i2"))
+        script.play(np.rint(synthetic.standing(100.0, 20.0) / SCALE).astype("<i2"))
+    ours, theirs = play([script])
+    assert ours == theirs
+    assert theirs[0]
+
+
+def test_a_stream_holds_no_message_once_it_was_put():
+    engine = FallEngine()
+    stream = engine.add(CHANNEL)
+    for i in range(4):
+        block = Samples(ACCELERATION.code, 0, 1000 * i, 100 * i, 10_000, SCALE, 3, bytes(600))
+        before = sys.getrefcount(block), sys.getrefcount(block.data)
+        engine.put(stream, block)
+        assert (sys.getrefcount(block), sys.getrefcount(block.data)) == before
+
+
+def test_a_quiet_hour_keeps_its_clock():
+    script = Script(1, 0.0)
+    script.period_us, script.steps = 10_000, []
+    for _ in range(120):
+        counts = np.rint(synthetic.standing(100.0, 30.0) / SCALE).astype("<i2")
+        script.rough = False
+        script.play(counts)
+    script.play(np.rint(synthetic.fall() / SCALE).astype("<i2"))
+    ours, theirs = play([script])
+    assert ours == theirs
+    assert len(theirs[0]) == 1
+
+
+def test_a_channel_of_one_axis_is_refused():
+    with pytest.raises(ValueError, match=r"^a fall detector takes three axes, not 1$"):
+        FallEngine().add(Channel("bed", LOAD))
+
+
+def test_a_block_of_an_impossible_rate_is_the_same_error():
+    block = Samples(ACCELERATION.code, 0, 0, 0, 10, SCALE, 3, bytes(600))
+    engine = FallEngine()
+    with pytest.raises(ValueError, match="takes 1 to 4000 Hz"):
+        engine.put(engine.add(CHANNEL), block)
+
+
+@pytest.mark.parametrize(
+    "name", ["sisfall_acc_200hz_dev", "mobifall_pocket_87hz", "umafall_waist_20hz"]
+)
+def test_recorded_trials_say_the_same(name):
+    path = DATA / f"{name}.npz"
+    if not path.exists():
+        pytest.skip("recordings are not part of the repository")
+    with np.load(path) as table:
+        counts, start = table["x"], table["start"]
+        rate_hz = float(table["fs"])
+        scale = float(np.float32(float(table["scale_g"]) * STANDARD_GRAVITY))
+    chosen = np.random.default_rng(4).permutation(len(start) - 1)[:60]
+    scripts = []
+    for i in chosen:
+        script = Script(int(i), 0.0)
+        script.steps, script.scale, script.rough = [], scale, False
+        script.period_us = round(1e6 / rate_hz)
+        script.play(counts[start[i] : start[i + 1]].astype("<i2"))
+        script.steps.append(script.at_s + 1.5)
+        scripts.append(script)
+    ours, theirs = play(scripts)
+    assert ours == theirs
+    assert any(theirs)
