@@ -14,7 +14,7 @@ import firmware
 from edge_agent.simulator.conductor import Machine
 from edge_agent.simulator.line import Line
 
-HEAP = "768k"
+HEAP = "2M"
 """The VM's heap: bounded, and roomy, because collecting a tight one is half of a unit's time.
 That every profile fits 256k here (128 kB on an ESP32) is pinned by `tests/firmware`."""
 
