@@ -30,7 +30,8 @@ from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
 from edge_agent.link.link import Link
 from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
-from edge_agent.pipeline import BedNews, Finding, Pipeline, UnitNews
+from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
@@ -138,7 +139,7 @@ class Agent:
     async def status(self) -> dict[str, Any]:
         """Return what `anzhen status` shows."""
         now = self._clock.now()
-        lost = self._pipeline.channel_loss()
+        lost = self._pipeline.samples_lost()
         return {
             "session": self._session,
             "version": __version__,
@@ -176,10 +177,7 @@ class Agent:
         for origin in stored.origins:
             key = Origin(origin.unit, origin.boot_id, origin.seq)
             self._origins.setdefault(origin.alarm_id or "", []).append(key)
-        for name, body in stored.facts.items():
-            kind, _, name = name.partition(":")
-            if kind == "bed" and name in self._pipeline.beds:
-                self._pipeline.beds[name].restore(body, now)
+        self._pipeline.restore(stored.facts, now)
         for alarm in stored.alarms:
             self._retained.note_alarm(alarm)
         changes = self._table.restore(stored.alarms, now)
@@ -204,7 +202,7 @@ class Agent:
                         continue
                     known.add(name)
                 findings += self._take(item, now)
-            await self._act(findings, now)
+            await self._act(findings + self._pipeline.poll(now), now)
 
     def _take(self, item: Received, now: Instant) -> list[Finding]:
         """Hand one message to the pipeline; a bug of ours there must not feed a crash loop.
@@ -260,12 +258,8 @@ class Agent:
         await self._commit(batch, changes, now)
 
     def _changed_facts(self) -> dict[str, bytes]:
-        """Return what is new about the beds; it goes into the commit of what it caused."""
-        facts = {
-            f"bed:{name}": msgspec.json.encode(bed.fact)
-            for name, bed in self._pipeline.beds.items()
-            if bed.fact is not None
-        }
+        """Return what is new to be stored; it goes into the commit of what it caused."""
+        facts = self._pipeline.facts()
         changed = {name: body for name, body in facts.items() if self._facts.get(name) != body}
         self._facts |= changed
         return changed

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge_agent.alarm.alarm import State
 from edge_agent.config import AlarmConfig, Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.simulator.player import write_ads1115, write_nau7802
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec

@@ -1,6 +1,7 @@
 """The home: which unit is where and whom it covers."""
 
 from edge_agent.config import Config, UnitConfig
+from edge_agent.detect.detector import Detection
 from edge_agent.home.cause import Cause, Origin
 
 
@@ -46,4 +47,18 @@ class Home:
             reason=reason,
             origin=origin,
             flags=self._flags,
+        )
+
+    def detected(
+        self, unit_id: str, detection: Detection, onset_utc_s: float, origin: Origin | None = None
+    ) -> Cause:
+        """Return the cause of a detection whose kind is a condition."""
+        return self.cause(
+            detection.kind,
+            unit_id,
+            onset_utc_s,
+            score=detection.score,
+            evidence={name: round(value, 3) for name, value in detection.evidence.items()},
+            reason=detection.reason,
+            origin=origin,
         )

@@ -2,17 +2,20 @@
 
 import struct
 
+import numpy as np
 import pytest
 
 from edge_agent.clock import Instant, Quality
 from edge_agent.config import Config, HomeConfig, PlaceConfig, UnitConfig
 from edge_agent.home.cause import Cause, Noted, Over
 from edge_agent.home.home import Home
-from edge_agent.pipeline import BedNews, Pipeline, UnitNews
+from edge_agent.pipeline.findings import BedNews, UnitNews
+from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.unit import LinkLost, Received
 from protocol.messages import Event, EventKind, Hello, Impact, Log, Reading, Samples, Status
 from protocol.quantities import ACCELERATION, LOAD
 from protocol.session import ClockSample, LinkDown
+from tests.detect.synthetic import fall
 
 pytestmark = pytest.mark.fast
 
@@ -78,6 +81,47 @@ def test_events_without_an_alarm_are_noted_so_that_they_are_acknowledged():
     assert isinstance(released, Noted) and isinstance(strange, Noted)
     assert isinstance(mended, Over)
     assert (mended.condition, mended.subject, mended.origin.seq) == ("cord_cut", "bed-1", 3)
+
+
+def blocks_of_a_fall(until_s: float) -> list[Samples]:
+    """A synthetic fall, its impact 4 s after uptime 5 s, in blocks of 100 ms."""
+    scale = 0.012
+    counts = np.round(fall() / scale).astype("<i2")
+    return [
+        Samples(ACCELERATION.code, 0, 5000 + 10 * i, i, 10_000, scale, 3, counts[i : i + 10].tobytes())
+        for i in range(0, round(until_s * 100), 10)
+    ]  # fmt: skip
+
+
+def play(pipeline: Pipeline, blocks: list[Samples]) -> list[object]:
+    findings = []
+    for block in blocks:
+        second = block.uptime_ms / 1000 + 0.1
+        findings += take(pipeline, block, second)
+        findings += pipeline.poll(at(second))
+    return findings
+
+
+def test_a_fall_is_found_among_live_blocks_with_its_true_onset():
+    (cause,) = play(greeted(), blocks_of_a_fall(9.0))
+
+    assert cause.condition == "fall"
+    assert cause.onset_utc_s == pytest.approx(UTC_S + 9.0, abs=0.03)
+    assert cause.person == "p1"
+
+
+@pytest.mark.parametrize("end", ["silence", "reboot"])
+def test_a_fall_just_before_the_blocks_end_is_decided_by_silence_and_by_a_reboot(end):
+    pipeline = greeted()
+    assert play(pipeline, blocks_of_a_fall(4.4)) == []
+    if end == "silence":
+        found = pipeline.tick(at(10.6))
+    else:
+        found = take(pipeline, Hello("bed-1", b"nextboot", 2, b"n" * 8, uptime_ms=900), 12)
+    cause = found[0]
+
+    assert cause.condition == "fall"
+    assert cause.onset_utc_s == pytest.approx(UTC_S + 9.0, abs=0.03)
 
 
 def test_a_quiet_impact_is_noted():

@@ -1,0 +1,1 @@
+"""The signal path of all units: received messages in; causes, evidence and news out."""

@@ -1,0 +1,151 @@
+"""Falls from acceleration: live blocks through the engine, late snippets beside it.
+
+```
+ Samples --put--> FallEngine --poll, once for each drain--> Cause("fall")
+ Impact --------> detect_snippet ---------------------------> Cause("fall"), late
+```
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from edge_agent.clock import Instant
+from edge_agent.detect.detector import Detection
+from edge_agent.detect.engine import FallEngine
+from edge_agent.detect.fall import detect_snippet
+from edge_agent.detect.grid import RATES_HZ
+from edge_agent.home.cause import Cause, Noted, Origin
+from edge_agent.home.home import Home
+from edge_agent.pipeline.findings import Finding
+from edge_agent.pipeline.times import UnitTimes
+from edge_agent.stream.chunk import Channel, Gap
+from protocol.messages import Impact, Samples
+from protocol.quantities import ACCELERATION
+
+SNIPPET_AFTER_S = 4.9
+"""A snippet with this much after its crossing is whole."""
+SNIPPET_OWN_S = 2.5
+"""Crossings up to this long after a snippet's own are judged in it. Earlier and later ones
+have snippets of their own, with their whole surroundings (`firmware/impact_gate.py`)."""
+SNIPPET_SLACK_S = 0.5
+"""A fall's onset lies near its crossing, not on it."""
+MAX_CHANNELS = 4
+"""Accelerometers of one unit that are judged."""
+
+
+class FallWatch:
+    """Every accelerometer of a home."""
+
+    def __init__(self, home: Home, times: dict[str, UnitTimes]) -> None:
+        self._home = home
+        self._times = times
+        self._engine = FallEngine()
+        self._streams: dict[tuple[str, int], int] = {}
+        self._units: list[str] = []
+
+    def take(self, unit_id: str, block: Samples, now: Instant) -> list[Finding]:
+        """Take the next block of a channel; `poll` tells what it decided."""
+        if not _is_judged(1e6 / block.period_us):
+            return [self._not_judged(unit_id, block.period_us, now)]
+        stream = self._streams.get((unit_id, block.channel))
+        if stream is None:
+            if self._units.count(unit_id) >= MAX_CHANNELS:
+                return []
+            stream = self._engine.add(Channel(unit_id, ACCELERATION))
+            self._streams[unit_id, block.channel] = stream
+            self._units.append(unit_id)
+        self._engine.put(stream, block)
+        return []
+
+    def poll(self, now: Instant) -> list[Finding]:
+        """Return what all the blocks since the last time decided."""
+        return [
+            self._found(self._units[stream], detection, now)
+            for stream, detection in self._engine.poll()
+        ]
+
+    def tick(self, now: Instant) -> list[Finding]:
+        """Decide what is open in channels that have fallen silent."""
+        findings = self.poll(now)
+        for stream, unit_id in enumerate(self._units):
+            uptime_s = self._times[unit_id].uptime(now.monotonic_s)
+            if uptime_s is not None:
+                for _, detection in self._engine.check_silence(stream, uptime_s):
+                    findings.append(self._found(unit_id, detection, now))
+        return findings
+
+    def end_boot(self, unit_id: str, now: Instant) -> list[Finding]:
+        """Decide what a unit's last boot left open; its next boot counts time anew."""
+        findings = self.poll(now)
+        for (owner, _), stream in self._streams.items():
+            end_s = self._engine.end_s(stream)
+            if owner == unit_id and end_s is not None:
+                gap = Gap(Channel(unit_id, ACCELERATION), end_s, end_s)
+                for _, detection in self._engine.gap(stream, gap):
+                    findings.append(self._found(unit_id, detection, now))
+        return findings
+
+    def lost(self, unit_id: str) -> int:
+        """Return the samples of a unit that never came."""
+        return sum(
+            self._engine.lost(stream)
+            for stream, owner in enumerate(self._units)
+            if owner == unit_id
+        )
+
+    def take_impact(self, unit_id: str, impact: Impact, now: Instant) -> list[Finding]:
+        """Judge a late snippet; the link may have been down during the fall."""
+        origin = Origin(unit_id, impact.boot_id, impact.seq)
+        rate_hz = 1e6 / impact.period_us
+        if impact.axes != ACCELERATION.axes or not _is_judged(rate_hz):
+            return [self._not_judged(unit_id, impact.period_us, now, origin)]
+        times = self._times[unit_id]
+        trigger_s = impact.trigger_ms / 1000
+        trigger_utc_s = times.event_utc(impact, impact.trigger_ms, now)
+        doubt = times.doubt(impact)
+        causes: list[Finding] = [
+            self._cause(
+                unit_id,
+                replace(found, reason=doubt or found.reason),
+                trigger_utc_s + (found.onset_s - trigger_s),
+                origin,
+            )
+            for found in _falls_of(unit_id, impact)
+        ]
+        return causes or [Noted(origin)]
+
+    def _found(self, unit_id: str, detection: Detection, now: Instant) -> Cause:
+        onset_utc_s = self._times[unit_id].utc(detection.onset_s, now)
+        return self._cause(unit_id, detection, onset_utc_s)
+
+    def _cause(
+        self, unit_id: str, detection: Detection, onset_utc_s: float, origin: Origin | None = None
+    ) -> Cause:
+        return self._home.detected(unit_id, detection, onset_utc_s, origin)
+
+    def _not_judged(
+        self, unit_id: str, period_us: int, now: Instant, origin: Origin | None = None
+    ) -> Cause:
+        """Return that a unit sends acceleration in which no fall can be seen."""
+        reason = f"acceleration at {1e6 / period_us:g} Hz cannot be judged"
+        return self._home.cause("sensor_fault", unit_id, now.utc_s, reason=reason, origin=origin)
+
+
+def _is_judged(rate_hz: float) -> bool:
+    """Return True for a rate that the fall detector takes."""
+    return RATES_HZ[0] <= rate_hz <= RATES_HZ[1]
+
+
+def _falls_of(unit_id: str, impact: Impact) -> list[Detection]:
+    """Return the falls of a snippet that belong to its own crossing."""
+    rate_hz = 1e6 / impact.period_us
+    counts = np.frombuffer(impact.data, dtype="<i2").reshape(-1, impact.axes)
+    values = counts.astype(np.float32) * np.float32(impact.scale)
+    start_s, trigger_s = impact.uptime_ms / 1000, impact.trigger_ms / 1000
+    end_s = start_s + len(values) / rate_hz
+    is_whole = end_s >= trigger_s + SNIPPET_AFTER_S
+    first_s = trigger_s - SNIPPET_SLACK_S
+    last_s = trigger_s + SNIPPET_OWN_S + SNIPPET_SLACK_S if is_whole else end_s
+    found = detect_snippet(Channel(unit_id, ACCELERATION), values, rate_hz, start_s)
+    return [one for one in found if first_s <= one.onset_s <= last_s]

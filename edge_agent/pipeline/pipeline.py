@@ -1,0 +1,179 @@
+"""The signal path of all units: received messages in; causes, evidence and news out.
+
+```
+             +-- acceleration, impacts --> FallWatch --+
+ Received ---+-- load, strip ------------> BedWatch ---+--> Cause | Over | Noted | ...News
+             +-- events, greetings, losses ------------+
+```
+No waiting and no I/O: the composition root drains what came in, hands it over in order and then
+polls once.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from edge_agent.clock import Instant
+from edge_agent.config import Config
+from edge_agent.home.cause import Noted, Origin, Over
+from edge_agent.home.home import Home
+from edge_agent.pipeline.beds import BedWatch
+from edge_agent.pipeline.falls import FallWatch
+from edge_agent.pipeline.findings import Finding, UnitNews
+from edge_agent.pipeline.times import UnitTimes
+from edge_agent.unit import LinkLost, Received
+from protocol.messages import Event, EventKind, Hello, Impact, Log, Samples, Status
+from protocol.quantities import ACCELERATION
+from protocol.session import ClockSample, LinkDown
+
+_log = logging.getLogger(__name__)
+
+FIRST_WORD_S = 60.0
+"""A unit that has not said a word since the agent began is lost after this."""
+TICK_S = 0.5
+
+
+@dataclass(slots=True)
+class _UnitState:
+    """What the path remembers of one unit."""
+
+    heard_s: float
+    online: bool = False
+    said_lost: bool = False
+    battery_mv: int = 0
+    backlog: int = -1
+
+
+class Pipeline:
+    """The path of one home."""
+
+    def __init__(self, config: Config, home: Home, host_boot: str, now: Instant) -> None:
+        self._home = home
+        self._units = {unit.id: _UnitState(now.monotonic_s) for unit in config.unit}
+        self._times = {unit.id: UnitTimes() for unit in config.unit}
+        self._falls = FallWatch(home, self._times)
+        self._beds = BedWatch(config, home, self._times, host_boot)
+
+    def take(self, received: Received, now: Instant) -> list[Finding]:
+        """Take one message of a unit; what blocks of samples decided may come with `poll`."""
+        unit_id, message = received.unit_id, received.message
+        state = self._units[unit_id]
+        if isinstance(message, Samples):
+            watch = self._falls if message.quantity == ACCELERATION.code else self._beds
+            return watch.take(unit_id, message, now)
+        if isinstance(message, Event):
+            return [self._take_event(unit_id, message, now)]
+        if isinstance(message, Impact):
+            return self._falls.take_impact(unit_id, message, now)
+        if isinstance(message, Hello):
+            return self._take_hello(unit_id, state, message, received.monotonic_s, now)
+        if isinstance(message, ClockSample):
+            self._times[unit_id].add(message)
+        elif isinstance(message, Status):
+            return self._take_status(unit_id, state, message)
+        elif isinstance(message, LinkLost | LinkDown):
+            reason = message.reason if isinstance(message, LinkLost) else "silent for 60 s"
+            return self._lose(unit_id, state, reason, now)
+        elif isinstance(message, Log):
+            _log.log(min(message.level, logging.ERROR), "unit %s says: %s", unit_id, message.text)
+        return []
+
+    def poll(self, now: Instant) -> list[Finding]:
+        """Return what the samples taken since the last time decided."""
+        return self._falls.poll(now)
+
+    def tick(self, now: Instant) -> list[Finding]:
+        """Look for silence: channels without data, units without a word, beds not returned to."""
+        findings = self._falls.tick(now) + self._beds.tick(now)
+        for unit_id, state in self._units.items():
+            if not state.online and now.monotonic_s - state.heard_s >= FIRST_WORD_S:
+                findings += self._lose(unit_id, state, "no word from the unit", now)
+        return findings
+
+    def next_tick_s(self, now: Instant) -> float:
+        """Return when `tick` is to be called next (monotonic)."""
+        due_s = self._beds.due_s()
+        regular_s = now.monotonic_s + TICK_S
+        return regular_s if due_s is None else min(regular_s, due_s)
+
+    def samples_lost(self) -> dict[str, int]:
+        """Return the samples lost so far, by unit."""
+        return {
+            unit_id: self._falls.lost(unit_id) + self._beds.lost(unit_id) for unit_id in self._units
+        }
+
+    def facts(self) -> dict[str, bytes]:
+        """Return what is to be stored and given back after a restart, by name."""
+        return self._beds.facts()
+
+    def restore(self, facts: dict[str, bytes], now: Instant) -> None:
+        """Take back stored facts."""
+        for name, body in facts.items():
+            self._beds.restore(name, body, now)
+
+    def _take_hello(
+        self, unit_id: str, state: _UnitState, hello: Hello, monotonic_s: float, now: Instant
+    ) -> list[Finding]:
+        if hello.unit_id != unit_id:
+            _log.error("unit %s calls itself %s: wrong port or wrong name", unit_id, hello.unit_id)
+        findings: list[Finding] = []
+        times = self._times[unit_id]
+        if hello.boot_id != times.boot_id:
+            if times.boot_id:
+                _log.warning("unit %s: rebooted (boot %d)", unit_id, hello.boot_count)
+            findings += self._falls.end_boot(unit_id, now)
+            self._beds.end_boot(unit_id)
+        times.greet(hello, monotonic_s)
+        state.heard_s = monotonic_s
+        state.online, state.said_lost = True, False
+        return [
+            *findings,
+            UnitNews(unit_id, True, hello=hello),
+            Over("unit_lost", unit_id, "the unit is back"),
+        ]
+
+    def _take_status(self, unit_id: str, state: _UnitState, status: Status) -> list[Finding]:
+        moved = abs(status.battery_mv - state.battery_mv) >= 50
+        if not moved and status.backlog == state.backlog:
+            return []
+        state.battery_mv, state.backlog = status.battery_mv, status.backlog
+        return [UnitNews(unit_id, True, status=status)]
+
+    def _lose(self, unit_id: str, state: _UnitState, reason: str, now: Instant) -> list[Finding]:
+        state.online = False
+        if state.said_lost:
+            return []
+        state.said_lost = True
+        return [
+            UnitNews(unit_id, False, reason=reason),
+            self._home.cause("unit_lost", unit_id, now.utc_s, reason=reason),
+        ]
+
+    def _take_event(self, unit_id: str, event: Event, now: Instant) -> Finding:
+        origin = Origin(unit_id, event.boot_id, event.seq)
+        times = self._times[unit_id]
+        condition = _CAUSES.get(event.kind)
+        if condition is not None:
+            return self._home.cause(
+                condition,
+                unit_id,
+                times.event_utc(event, event.uptime_ms, now),
+                evidence={"channel": float(event.channel)},
+                reason=times.doubt(event),
+                origin=origin,
+            )
+        if event.kind in _OVER:
+            return Over(_OVER[event.kind], unit_id, "the unit says so", origin)
+        return Noted(origin)
+
+
+_CAUSES = {
+    EventKind.CALL_PRESSED: "call",
+    EventKind.CORD_CUT: "cord_cut",
+    EventKind.CORD_SHORT: "cord_cut",
+    EventKind.SENSOR_FAULT: "sensor_fault",
+    EventKind.BACKLOG_FULL: "storage_low",
+}
+_OVER = {
+    EventKind.CORD_RESTORED: "cord_cut",
+    EventKind.SENSOR_RESTORED: "sensor_fault",
+}
