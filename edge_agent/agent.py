@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ import msgspec
 from edge_agent import __version__
 from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State
 from edge_agent.alarm.command import Command, CommandName, Response
+from edge_agent.alarm.onsite import REPEAT_S, SOUND_S, sounding_units
 from edge_agent.alarm.policy import Policy
 from edge_agent.alarm.table import AlarmTable, Change, Identity
 from edge_agent.clock import Clock, Instant, format_utc, uuid7
-from edge_agent.config import Config, ConfigError, UnitConfig
+from edge_agent.config import AlarmConfig, Config, ConfigError, UnitConfig
 from edge_agent.control import serve_control
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
@@ -37,7 +39,7 @@ from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
 from edge_agent.relay.retained import RetainedState
 from edge_agent.unit import Received, Unit
-from protocol.messages import Event, Impact, Stage
+from protocol.messages import CommandKind, Event, Impact, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -90,12 +92,13 @@ class Agent:
         )
         self._home = Home(config)
         self._pipeline = Pipeline(config, self._home, host_boot, now)
-        self._table = AlarmTable(identity, Policy(config.alarm.fall_confirm_s), clock.random)
+        self._table = AlarmTable(identity, _policy(config.alarm), clock.random)
         self._profile = NativeProfile(config.home.region, config.home.home)
         self._retained = RetainedState(self._profile, identity.agent)
         self._received: list[Received] = []
         self._wake = asyncio.Event()
         self._timers_changed = asyncio.Event()
+        self._onsite_changed = asyncio.Event()
         self._origins: dict[str, list[Origin]] = {}
         self._facts: dict[str, bytes] = {}
         self.units = {
@@ -125,6 +128,7 @@ class Agent:
                 group.create_task(self._work(), name="pipeline")
                 group.create_task(self._run_timers(), name="alarm timers")
                 group.create_task(self._tick(), name="silence and beds")
+                group.create_task(self._sound(), name="on-site escalation")
                 for unit in self.units.values():
                     group.create_task(unit.run(), name=f"unit {unit.unit_id}")
                 if self.relay is not None:
@@ -283,6 +287,7 @@ class Agent:
     def _tell(self, change: Change) -> None:
         event = change.alarm.last
         self._retained.note_alarm(change.alarm)
+        self._onsite_changed.set()
         stage = STAGES.get(event.state)
         for origin in self._origins.get(event.alarm_id, ()):
             if stage is not None:
@@ -317,6 +322,24 @@ class Agent:
             await self._act(self._pipeline.tick(now), now)
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
+
+    async def _sound(self) -> None:
+        """Let the units near a forgotten alarm sound, and fall silent when somebody acts."""
+        sounding: set[str] = set()
+        while True:
+            wanted = sounding_units(self._table.open_events(), self._config.unit)
+            for unit_id in sorted(wanted | sounding):
+                level = int(unit_id in wanted)
+                argument = struct.pack("<BH", level, SOUND_S if level else 0)
+                unit = self.units[unit_id]
+                for kind in (CommandKind.LIGHT, CommandKind.BUZZER):
+                    unit.session.command(kind, argument)
+                unit.flush()
+            sounding = wanted
+            self._onsite_changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REPEAT_S if sounding else None):
+                    await self._onsite_changed.wait()
 
     def _take_unit_news(self, news: UnitNews, now: Instant) -> None:
         place = self._home.unit(news.unit).place
@@ -398,3 +421,7 @@ class Agent:
         response, changes = self._table.apply(command, now)
         await self._commit(Batch(), changes, now)
         return response
+
+
+def _policy(alarm: AlarmConfig) -> Policy:
+    return Policy(alarm.fall_confirm_s, alarm.escalate_s, alarm.remind_s, alarm.arrival_s)

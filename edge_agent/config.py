@@ -93,6 +93,9 @@ class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Delays. None of them can switch a life-critical condition off."""
 
     fall_confirm_s: Annotated[float, seconds(3, 60)] = 10.0
+    escalate_s: Annotated[float, seconds(30, 600)] = 90.0
+    remind_s: Annotated[float, seconds(60, 3600)] = 600.0
+    arrival_s: Annotated[float, seconds(300, 14400)] = 1800.0
     bed_return_s: Annotated[float, seconds(60, 7200)] = 900.0
     night_start: Minute = "20:00"
     night_end: Minute = "08:00"

@@ -111,6 +111,22 @@ def test_a_pulled_cord_lights_at_once_and_shows_how_far_the_call_has_come(broker
     assert first["t"] <= 6000
 
 
+def test_a_call_nobody_acknowledges_sounds_at_the_bed_too_with_no_platform_at_all():
+    async def story(stage: Stage):
+        stage.start_agent()
+        bed = stage.start_unit(bed_unit(stage, np.full(10, 61.0)))
+        stage.start_unit(bath_unit([[5000, PRESSED], [5600, IDLE]]))
+        await asyncio.sleep(92)
+        silent = not bed.outputs.exists()
+        await asyncio.sleep(8)
+        return stage.events, silent, bed.outputs.read_text()
+
+    events, silent, outputs = on_stage(make_config(), StageOptions(), story)
+    assert [(e.trigger, e.flags) for e in events] == [(None, []), ("escalate", ["escalated"])]
+    assert silent
+    assert {json.loads(line)["pin"] for line in outputs.splitlines()} == {"light", "buzzer"}
+
+
 def test_a_second_pull_is_a_new_event_of_the_same_alarm():
     steps = [[5000, PRESSED], [5600, IDLE], [15000, PRESSED], [15600, IDLE]]
 

@@ -11,7 +11,8 @@
 ```
 
 `confirm` is a timer of the alarm, stored with it. Nothing but positive evidence of getting up
-makes `recovered`; silence, a reset or a lost unit confirms.
+makes `recovered`; silence, a reset or a lost unit confirms. `escalate` (nobody acknowledged in
+time) and `remind` (nobody went on) are timers too, make an event and leave the state as it is.
 """
 
 from enum import StrEnum
@@ -40,6 +41,8 @@ class Trigger(StrEnum):
 
     CONFIRM = "confirm"
     NOTIFY = "notify"
+    ESCALATE = "escalate"
+    REMIND = "remind"
     REPEAT = "repeat"
     ACKNOWLEDGE = "ack"
     DISPATCH = "dispatch"
@@ -58,6 +61,12 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     # the timer runs on, and its confirmation wants an answer of its own.
     (_S.ACKNOWLEDGED, _T.CONFIRM): _S.CONFIRMED,
     (_S.CONFIRMED, _T.NOTIFY): _S.NOTIFIED,
+    (_S.CONFIRMED, _T.ESCALATE): _S.CONFIRMED,
+    (_S.NOTIFIED, _T.ESCALATE): _S.NOTIFIED,
+    (_S.CONFIRMED, _T.REMIND): _S.CONFIRMED,
+    (_S.NOTIFIED, _T.REMIND): _S.NOTIFIED,
+    (_S.ACKNOWLEDGED, _T.REMIND): _S.ACKNOWLEDGED,
+    (_S.DISPATCHED, _T.REMIND): _S.DISPATCHED,
     # A repeated press or a second fall is a new event of the open alarm. A suspicion that
     # repeats itself needs no timer any more.
     (_S.SUSPECTED, _T.REPEAT): _S.CONFIRMED,
@@ -130,6 +139,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
     flags: list[str]
     text: dict[str, str]
     agent: AgentStamp
+    trigger: Trigger | None = None
+    """What made this event of an open alarm; None for the first."""
 
 
 class Due(msgspec.Struct, frozen=True):

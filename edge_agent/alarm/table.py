@@ -23,7 +23,7 @@ from edge_agent.alarm.alarm import (
 )
 from edge_agent.alarm.catalogue import CONDITIONS
 from edge_agent.alarm.command import TRIGGERS, Command, Response
-from edge_agent.alarm.policy import SAME_FALL_S, Policy
+from edge_agent.alarm.policy import ESCALATED, SAME_FALL_S, Policy, keeps_timer
 from edge_agent.clock import Instant, format_utc, uuid7
 from edge_agent.home.cause import Cause
 
@@ -59,6 +59,7 @@ class AlarmTable:
         self._random = random
         self._open: dict[str, Alarm] = {}
         self._ended: list[Alarm] = []
+        self._unheard: dict[str, int] = {}
 
     def restore(self, alarms: Iterable[Alarm], now: Instant) -> list[Change]:
         """Take back stored alarms; a timer of an earlier boot of the host is over."""
@@ -93,11 +94,18 @@ class AlarmTable:
 
     def run_timers(self, now: Instant) -> list[Change]:
         """Fire every timer whose time has come."""
-        return [
-            self._step(alarm, alarm.due.trigger, now)
-            for alarm in list(self._open.values())
-            if alarm.due and alarm.due.monotonic_s <= now.monotonic_s
-        ]
+        changes = []
+        for alarm in list(self._open.values()):
+            if not alarm.due or alarm.due.monotonic_s > now.monotonic_s:
+                continue
+            if alarm.due.trigger is Trigger.REMIND and alarm.alarm_id in self._unheard:
+                # The last reminder still waits for a route: another one would only fill the
+                # outbox. The stored timer is over, so after a restart it fires at once.
+                due = self._due(alarm.last, Trigger.REMIND, now)
+                self._open[alarm.alarm_id] = replace(alarm, due=due)
+            else:
+                changes.append(self._step(alarm, alarm.due.trigger, now))
+        return changes
 
     def report(self, cause: Cause, now: Instant) -> tuple[Alarm, list[Change]]:
         """Take a cause: a new alarm, a new event of an open one, or nothing new.
@@ -127,6 +135,8 @@ class AlarmTable:
 
     def notify(self, alarm_id: str, event: int, now: Instant) -> list[Change]:
         """Note that a route has accepted an event."""
+        if event >= self._unheard.get(alarm_id, event + 1):
+            del self._unheard[alarm_id]
         alarm = self._open.get(alarm_id)
         if alarm is None or alarm.last.state is not State.CONFIRMED or alarm.last.event != event:
             return []
@@ -178,11 +188,7 @@ class AlarmTable:
     def _begin(self, cause: Cause, now: Instant) -> Alarm:
         condition = CONDITIONS[cause.condition]
         place, zh, en = cause.place
-        state = self._policy.first_state(cause.condition)
-        due = None
-        if state is State.SUSPECTED:
-            confirm_s = now.monotonic_s + self._policy.fall_confirm_s
-            due = Due(Trigger.CONFIRM, confirm_s, self._identity.host_boot)
+        state = self._policy.first_state(condition)
         behind_s = now.utc_s - cause.onset_utc_s
         event = AlarmEvent(
             schema_=SCHEMA,
@@ -208,7 +214,7 @@ class AlarmTable:
             text={"zh": f"{zh}{condition.zh}", "en": f"{condition.en} in the {en}"},
             agent=self._identity.agent,
         )
-        alarm = Alarm(event, cause.onset_utc_s, now.utc_s, due)
+        alarm = Alarm(event, cause.onset_utc_s, now.utc_s, self._due(event, None, now))
         self._open[alarm.alarm_id] = alarm
         return alarm
 
@@ -229,7 +235,9 @@ class AlarmTable:
             at=format_utc(now.utc_s),
             clock=now.quality.label,
             reason=reason if reason is not None else last.reason,
+            flags=_flags_after(last.flags, trigger),
             agent=self._identity.agent,
+            trigger=trigger,
         )
         if cause is not None:
             event = replace(
@@ -240,19 +248,40 @@ class AlarmTable:
                 evidence=cause.evidence,
                 reason=cause.reason,
             )
-        due = alarm.due if trigger is Trigger.ACKNOWLEDGE else None
+        due = alarm.due
+        if not keeps_timer(last.state, trigger, due.trigger if due else None):
+            due = self._due(event, trigger, now)
         alarm = replace(alarm, last=event, changed_utc_s=now.utc_s, due=due)
+        if trigger is Trigger.REMIND:
+            self._unheard[alarm.alarm_id] = event.event
         if alarm.is_open:
             self._open[alarm.alarm_id] = alarm
         else:
             self._open.pop(alarm.alarm_id, None)
+            self._unheard.pop(alarm.alarm_id, None)
             self._remember(alarm)
         return Change(alarm)
+
+    def _due(self, event: AlarmEvent, trigger: Trigger | None, now: Instant) -> Due | None:
+        """Return the timer that begins with an event."""
+        timer = self._policy.timer(CONDITIONS[event.condition], event.state, trigger)
+        if timer is None:
+            return None
+        return Due(timer[0], now.monotonic_s + timer[1], self._identity.host_boot)
 
     def _remember(self, alarm: Alarm) -> None:
         self._ended = [other for other in self._ended if other.alarm_id != alarm.alarm_id]
         self._ended.append(alarm)
         del self._ended[:-ENDED_KEPT]
+
+
+def _flags_after(flags: list[str], trigger: Trigger) -> list[str]:
+    """Return an alarm's flags after an event: escalated until somebody acts."""
+    if trigger is Trigger.ESCALATE:
+        return [*flags, ESCALATED]
+    if trigger in (Trigger.NOTIFY, Trigger.REMIND, Trigger.REPEAT):
+        return flags
+    return [flag for flag in flags if flag != ESCALATED]
 
 
 def _key(event: AlarmEvent) -> tuple[str, str]:

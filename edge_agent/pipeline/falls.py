@@ -15,7 +15,7 @@ from edge_agent.detect.detector import Detection
 from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import detect_snippet
 from edge_agent.detect.grid import RATES_HZ
-from edge_agent.home.cause import Cause, Noted, Origin
+from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import Finding
 from edge_agent.pipeline.times import UnitTimes
@@ -115,7 +115,9 @@ class FallWatch:
         ]
         return causes or [Noted(origin)]
 
-    def _found(self, unit_id: str, detection: Detection, now: Instant) -> Cause:
+    def _found(self, unit_id: str, detection: Detection, now: Instant) -> Finding:
+        if detection.kind == "fall_recovered":
+            return Over("fall", self._home.subject(unit_id), detection.reason or "got up")
         onset_utc_s = self._times[unit_id].utc(detection.onset_s, now)
         return self._cause(unit_id, detection, onset_utc_s)
 

@@ -46,7 +46,6 @@ def test_a_fall_is_suspected_and_its_timer_confirms_it():
     (confirmed,) = table.run_timers(at(11.5))
     assert (confirmed.alarm.last.event, confirmed.alarm.last.state) == (2, State.CONFIRMED)
     assert confirmed.alarm.last.onset == change.alarm.last.onset
-    assert table.next_due_s() is None
 
 
 def test_bumps_and_the_late_snippet_of_one_fall_are_one_alarm():
@@ -171,7 +170,107 @@ def test_acknowledging_a_suspicion_does_not_stop_its_timer():
     (change,) = table.run_timers(at(11.5))
     assert change.alarm.last.state is State.CONFIRMED
     assert table.apply(ack, at(20))[0].state == "acknowledged"
-    assert table.run_timers(at(60)) == []
+    assert table.run_timers(at(619)) == []
+
+
+def command(name: CommandName, alarm_id: str) -> Command:
+    return Command(name=name, route="mqtt", transaction="t", alarm_id=alarm_id)
+
+
+def fire(table: AlarmTable, second: float) -> tuple[str, str, int] | None:
+    """What the timers make at a second: trigger, state, event; one event at most."""
+    changes = table.run_timers(at(second))
+    assert len(changes) <= 1
+    if not changes:
+        return None
+    event = changes[0].alarm.last
+    return str(event.trigger), str(event.state), event.event
+
+
+def test_what_nobody_acknowledges_escalates_after_90_s_and_is_said_again_every_10_min():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    table.notify(alarm.alarm_id, 1, at(1))  # event 2: a broker has it, nobody has read it
+
+    assert fire(table, 89.9) is None
+    assert fire(table, 90) == ("escalate", "notified", 3)
+    assert table.open_events()[0].flags == ["escalated"]
+    assert fire(table, 689.9) is None
+    assert fire(table, 690) == ("remind", "notified", 4)
+    table.notify(alarm.alarm_id, 4, at(691))
+    assert fire(table, 1290) == ("remind", "notified", 5)
+
+
+def test_acknowledged_and_forgotten_is_reminded_of_for_ever():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    table.apply(command(CommandName.ACK, alarm.alarm_id), at(60))
+
+    assert fire(table, 659) is None
+    for number in range(20):
+        assert fire(table, 660 + 600 * number) == ("remind", "acknowledged", 3 + number)
+        table.notify(alarm.alarm_id, 3 + number, at(661 + 600 * number))
+
+
+def test_a_dispatch_without_arrival_is_reminded_of_after_half_an_hour_and_not_after_arrival():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    table.apply(command(CommandName.DISPATCH, alarm.alarm_id), at(60))
+
+    assert fire(table, 1859) is None
+    assert fire(table, 1860) == ("remind", "dispatched", 3)
+    table.apply(command(CommandName.ARRIVE, alarm.alarm_id), at(2000))
+    assert table.next_due_s() is None
+
+
+def test_reminders_do_not_pile_up_while_no_route_takes_them():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    fire(table, 90)
+    events = [fire(table, 690 + 600 * number) for number in range(1000)]
+
+    assert [event for event in events if event] == [("remind", "confirmed", 3)]
+    table.notify(alarm.alarm_id, 3, at(700_000))
+    assert fire(table, 700_000) == ("remind", "notified", 5)
+
+
+def test_who_acts_ends_the_escalation_and_a_new_press_starts_it_anew():
+    table = make_table()
+    alarm, _ = table.report(call(0), at(0))
+    fire(table, 90)
+    table.apply(command(CommandName.ACK, alarm.alarm_id), at(100))
+    assert table.open_events()[0].flags == []
+
+    table.report(call(200), at(200))
+    assert fire(table, 289) is None
+    assert fire(table, 290) == ("escalate", "confirmed", 5)
+
+
+def test_pressing_again_does_not_put_the_escalation_off():
+    table = make_table()
+    table.report(call(0), at(0))
+    for second in (30, 60, 85):
+        table.report(call(second), at(second))
+
+    assert fire(table, 90) == ("escalate", "confirmed", 5)
+
+
+def test_a_fault_is_said_again_every_day_until_it_is_mended():
+    table = make_table()
+    place = ("bath", "卫生间", "bathroom")
+    _, _ = table.report(Cause("cord_cut", UTC_S, place, "p1", "a"), at(0))
+
+    assert fire(table, 86_399) is None
+    assert fire(table, 86_400) == ("remind", "confirmed", 2)
+    table.recover("cord_cut", "a", at(90_000))
+    assert table.next_due_s() is None
+
+
+def test_after_a_power_cut_an_escalation_that_was_running_comes_at_once():
+    alarm, _ = make_table().report(call(0), at(0))
+    (change,) = make_table("boot-2").restore([alarm], at(-50))
+
+    assert change.alarm.last.trigger == "escalate"
 
 
 def test_a_command_that_does_not_fit_is_refused_and_changes_nothing():
