@@ -6,7 +6,7 @@ A mistake is a `ConfigError` that names the key and what is allowed there.
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -64,6 +64,17 @@ class PlaceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     en: Label
 
 
+class PersonConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person by a code, and what their units must protect them against.
+
+    Persons that only units name need no table: what is expected of their units is then what the
+    units have ever done.
+    """
+
+    id: Identifier
+    watch: Annotated[list[Literal["fall", "call"]], msgspec.Meta(min_length=1, max_length=2)]
+
+
 class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One unit: the line it hangs on, where it is and whom it covers."""
 
@@ -117,6 +128,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     home: HomeConfig
     place: Annotated[list[PlaceConfig], msgspec.Meta(max_length=64)]
     unit: Annotated[list[UnitConfig], msgspec.Meta(max_length=256)]
+    person: Annotated[list[PersonConfig], msgspec.Meta(max_length=64)] = []
     mqtt: MqttConfig | None = None
     alarm: AlarmConfig = AlarmConfig()
     bed: BedConfig = BedConfig()
@@ -187,6 +199,11 @@ def check_references(config: Config) -> None:
     places = [place.id for place in config.place]
     _check_unique("place", places)
     _check_unique("unit", [unit.id for unit in config.unit])
+    _check_unique("person", [person.id for person in config.person])
+    named = {unit.person for unit in config.unit}
+    for number, person in enumerate(config.person):
+        if person.id not in named:
+            raise ConfigError(f"person[{number}].id", f"no unit is for {person.id!r}")
     ports = [unit.port for unit in config.unit]
     for number, unit in enumerate(config.unit):
         if unit.place not in places:

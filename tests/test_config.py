@@ -42,7 +42,7 @@ def test_a_good_file_is_frozen_values_with_defaults():
         ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),
         ("[alarm]\nfall_confirm_s = 600", "alarm.fall_confirm_s: expected `float` <= 60.0; allowed: seconds, 3 to 60"),
         ("[alarm]\nfall_confirm_s = nan", "alarm.fall_confirm_s: expected `float` >= 3.0; allowed: seconds, 3 to 60"),
-        ("[alarm]\nfall = false", "alarm.fall: unknown key; allowed here: fall_confirm_s, bed_return_s, night_start, night_end"),
+        ("[alarm]\nfall = false", "alarm.fall: unknown key; allowed here: fall_confirm_s, escalate_s, remind_s, arrival_s, bed_return_s, night_start, night_end"),
         (
             "[alarm]\nnight_start = '25:00'",
             "alarm.night_start: expected `str` matching regex '^([01][0-9]|2[0-3]):[0-5][0-9]$';"
@@ -91,8 +91,20 @@ def test_unreadable_files_name_themselves(tmp_path: Path):
     assert str(huge.value) == f"{path}: larger than 1000000 bytes"
 
 
+def test_what_is_expected_for_a_person_is_checked():
+    good = GOOD + 'person = "p1"\n[[person]]\nid = "p1"\nwatch = ["call"]\n'
+    person = parse(tomllib.loads(good)).person
+    assert [(one.id, one.watch) for one in person] == [("p1", ["call"])]
+    with pytest.raises(ConfigError) as caught:
+        parse(tomllib.loads(GOOD + '[[person]]\nid = "p9"\nwatch = ["call"]\n'))
+    assert str(caught.value) == "person[0].id: no unit is for 'p9'"
+
+
 def test_no_key_switches_a_life_critical_condition_off():
     """There is none to find: the alarm table only holds delays with bounds."""
     keys = set(parse(tomllib.loads(GOOD)).alarm.__struct_fields__)
 
-    assert keys == {"fall_confirm_s", "bed_return_s", "night_start", "night_end"}
+    assert keys == {
+        "fall_confirm_s", "escalate_s", "remind_s", "arrival_s",
+        "bed_return_s", "night_start", "night_end",
+    }  # fmt: skip

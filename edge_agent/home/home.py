@@ -1,5 +1,7 @@
 """The home: which unit is where and whom it covers."""
 
+from dataclasses import replace
+
 from edge_agent.config import Config, UnitConfig
 from edge_agent.detect.detector import Detection
 from edge_agent.home.cause import Cause, Origin
@@ -48,6 +50,12 @@ class Home:
             origin=origin,
             flags=self._flags,
         )
+
+    def person_cause(self, condition: str, person: str, onset_utc_s: float, reason: str) -> Cause:
+        """Return a cause that is about a person and no single unit."""
+        unit_id = next(unit.id for unit in self._units.values() if unit.person == person)
+        cause = self.cause(condition, unit_id, onset_utc_s, reason=reason)
+        return replace(cause, unit=None, source=None)
 
     def detected(
         self, unit_id: str, detection: Detection, onset_utc_s: float, origin: Origin | None = None

@@ -12,10 +12,13 @@ polls once.
 import logging
 from dataclasses import dataclass
 
+import msgspec
+
 from edge_agent.clock import Instant
 from edge_agent.config import Config
 from edge_agent.home.cause import Noted, Origin, Over
 from edge_agent.home.home import Home
+from edge_agent.home.protection import Kind, Lost, Protection
 from edge_agent.pipeline.beds import BedWatch
 from edge_agent.pipeline.falls import FallWatch
 from edge_agent.pipeline.findings import Finding, UnitNews
@@ -41,6 +44,7 @@ class _UnitState:
     said_lost: bool = False
     battery_mv: int = 0
     backlog: int = -1
+    cord_cut: bool = False
 
 
 class Pipeline:
@@ -52,14 +56,22 @@ class Pipeline:
         self._times = {unit.id: UnitTimes() for unit in config.unit}
         self._falls = FallWatch(home, self._times)
         self._beds = BedWatch(config, home, self._times, host_boot)
+        units: dict[str, list[str]] = {}
+        for unit in config.unit:
+            if unit.person is not None:
+                units.setdefault(unit.person, []).append(unit.id)
+        watch = {person.id: [Kind(kind) for kind in person.watch] for person in config.person}
+        self._protection = Protection(units, watch, now.monotonic_s)
 
     def take(self, received: Received, now: Instant) -> list[Finding]:
         """Take one message of a unit; what blocks of samples decided may come with `poll`."""
         unit_id, message = received.unit_id, received.message
         state = self._units[unit_id]
         if isinstance(message, Samples):
-            watch = self._falls if message.quantity == ACCELERATION.code else self._beds
-            return watch.take(unit_id, message, now)
+            if message.quantity != ACCELERATION.code:
+                return self._beds.take(unit_id, message, now)
+            self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
+            return self._falls.take(unit_id, message, now)
         if isinstance(message, Event):
             return [self._take_event(unit_id, message, now)]
         if isinstance(message, Impact):
@@ -87,6 +99,15 @@ class Pipeline:
         for unit_id, state in self._units.items():
             if not state.online and now.monotonic_s - state.heard_s >= FIRST_WORD_S:
                 findings += self._lose(unit_id, state, "no word from the unit", now)
+            if state.online and not state.cord_cut:
+                self._protection.saw(unit_id, Kind.CALL, now.monotonic_s)
+        for news in self._protection.tick(now.monotonic_s):
+            if isinstance(news, Lost):
+                findings.append(
+                    self._home.person_cause("protection_lost", news.person, now.utc_s, news.missing)
+                )
+            else:
+                findings.append(Over("protection_lost", news.person, "a source is back"))
         return findings
 
     def next_tick_s(self, now: Instant) -> float:
@@ -103,12 +124,20 @@ class Pipeline:
 
     def facts(self) -> dict[str, bytes]:
         """Return what is to be stored and given back after a restart, by name."""
-        return self._beds.facts()
+        kinds = {
+            f"protection:{person}": msgspec.json.encode(fact)
+            for person, fact in self._protection.facts().items()
+        }
+        return self._beds.facts() | kinds
 
     def restore(self, facts: dict[str, bytes], now: Instant) -> None:
         """Take back stored facts."""
         for name, body in facts.items():
-            self._beds.restore(name, body, now)
+            kind, _, subject = name.partition(":")
+            if kind == "protection":
+                self._protection.restore(subject, body)
+            else:
+                self._beds.restore(name, body, now)
 
     def _take_hello(
         self, unit_id: str, state: _UnitState, hello: Hello, monotonic_s: float, now: Instant
@@ -150,6 +179,8 @@ class Pipeline:
 
     def _take_event(self, unit_id: str, event: Event, now: Instant) -> Finding:
         origin = Origin(unit_id, event.boot_id, event.seq)
+        if event.kind in _CORD:
+            self._units[unit_id].cord_cut = _CORD[event.kind]
         times = self._times[unit_id]
         condition = _CAUSES.get(event.kind)
         if condition is not None:
@@ -172,6 +203,11 @@ _CAUSES = {
     EventKind.CORD_SHORT: "cord_cut",
     EventKind.SENSOR_FAULT: "sensor_fault",
     EventKind.BACKLOG_FULL: "storage_low",
+}
+_CORD = {
+    EventKind.CORD_CUT: True,
+    EventKind.CORD_SHORT: True,
+    EventKind.CORD_RESTORED: False,
 }
 _OVER = {
     EventKind.CORD_RESTORED: "cord_cut",

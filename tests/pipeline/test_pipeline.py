@@ -167,6 +167,24 @@ def test_a_unit_that_never_says_a_word_is_lost_after_a_minute():
     _, cause = pipeline.tick(at(60))
     assert (cause.condition, cause.reason) == ("unit_lost", "no word from the unit")
     assert pipeline.tick(at(120)) == []
+    (unprotected,) = pipeline.tick(at(900))
+    assert (unprotected.condition, unprotected.person) == ("protection_lost", "p1")
+    assert unprotected.reason == "no working source for falls or calls among bed-1"
+
+
+def test_a_cut_cord_protects_nobody_until_it_is_mended():
+    pipeline = greeted()
+    take(pipeline, Event(BOOT, 1, EventKind.CORD_CUT, 3, 6000), 6)
+    for second in range(10, 890, 10):
+        assert pipeline.tick(at(second)) == []
+    (lost,) = pipeline.tick(at(901))
+    take(pipeline, Event(BOOT, 2, EventKind.CORD_RESTORED, 3, 910_000), 910)
+    (back,) = pipeline.tick(at(911))
+
+    assert (lost.condition, lost.reason) == (
+        "protection_lost", "no working source for falls or calls among bed-1",
+    )  # fmt: skip
+    assert (back.condition, back.subject) == ("protection_lost", "p1")
 
 
 def test_acceleration_at_a_rate_that_nobody_can_judge_is_a_sensor_fault():
