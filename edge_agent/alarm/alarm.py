@@ -43,6 +43,8 @@ class Trigger(StrEnum):
     NOTIFY = "notify"
     ESCALATE = "escalate"
     REMIND = "remind"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
     REPEAT = "repeat"
     ACKNOWLEDGE = "ack"
     DISPATCH = "dispatch"
@@ -89,6 +91,13 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (_S.CONFIRMED, _T.RECOVER): _S.RECOVERED,
     (_S.NOTIFIED, _T.RECOVER): _S.RECOVERED,
     (_S.ACKNOWLEDGED, _T.RECOVER): _S.RECOVERED,
+    # Shelving keeps the state and ends by its own timer; no life-critical alarm takes it.
+    (_S.CONFIRMED, _T.SHELVE): _S.CONFIRMED,
+    (_S.NOTIFIED, _T.SHELVE): _S.NOTIFIED,
+    (_S.ACKNOWLEDGED, _T.SHELVE): _S.ACKNOWLEDGED,
+    (_S.CONFIRMED, _T.UNSHELVE): _S.CONFIRMED,
+    (_S.NOTIFIED, _T.UNSHELVE): _S.CONFIRMED,
+    (_S.ACKNOWLEDGED, _T.UNSHELVE): _S.CONFIRMED,
     (_S.SUSPECTED, _T.CANCEL): _S.CANCELLED,
     (_S.CONFIRMED, _T.CANCEL): _S.CANCELLED,
     (_S.NOTIFIED, _T.CANCEL): _S.CANCELLED,
@@ -141,6 +150,8 @@ class AlarmEvent(msgspec.Struct, frozen=True, rename={"schema_": "schema"}):
     agent: AgentStamp
     trigger: Trigger | None = None
     """What made this event of an open alarm; None for the first."""
+    shelved_until: str | None = None
+    """While the flag `shelved` stands: when the alarm comes back by itself."""
 
 
 class Due(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Commands that come back from a platform, and the answer to each.
 
 A command is a request: the alarm's table decides. None may switch a life-critical condition
-off, so there is no such command at all.
+off: there is no such command, and none of them can be shelved.
 """
 
 from enum import StrEnum
@@ -18,6 +18,7 @@ class CommandName(StrEnum):
     DISPATCH = "dispatch"
     ARRIVE = "arrive"
     CLOSE = "close"
+    SHELVE = "shelve"
     SNAPSHOT = "snapshot"
 
 
@@ -26,17 +27,23 @@ TRIGGERS = {
     CommandName.DISPATCH: Trigger.DISPATCH,
     CommandName.ARRIVE: Trigger.ARRIVE,
     CommandName.CLOSE: Trigger.CLOSE,
+    CommandName.SHELVE: Trigger.SHELVE,
 }
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """One command, as a route received it."""
+    """One command, as a route received it.
+
+    Attributes:
+        minutes: how long to shelve.
+    """
 
     name: CommandName
     route: str
     transaction: str
     alarm_id: str | None = None
     reason: str | None = None
+    minutes: float | None = None
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

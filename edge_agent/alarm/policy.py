@@ -7,6 +7,7 @@
 | acknowledged | remind every `remind_s`; a running confirm goes first | remind daily |
 | dispatched | remind every `arrival_s` | remind every `arrival_s` |
 | arrived, ended | none | none |
+| shelved, any state | unshelve when its time is over, at most `LONGEST_SHELF_S` | the same |
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ SAME_FALL_S = 10.0
 
 ESCALATED = "escalated"
 """The flag of an alarm that nobody acknowledged in time."""
+
+SHELVED = "shelved"
+"""The flag of an alarm that was put aside until `shelved_until` (ISA-18.2)."""
+
+LONGEST_SHELF_S = 8 * 3600.0
+"""Nothing stays put aside for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def keeps_timer(before: State, trigger: Trigger, running: Trigger | None) -> boo
     heard yet whether it is one.
     """
     if trigger is Trigger.ACKNOWLEDGE:
-        return running is Trigger.CONFIRM
+        return running in (Trigger.CONFIRM, Trigger.UNSHELVE)
     if trigger is Trigger.REPEAT:
         return before in (State.CONFIRMED, State.NOTIFIED, State.DISPATCHED)
     return trigger is Trigger.NOTIFY

@@ -23,7 +23,14 @@ from edge_agent.alarm.alarm import (
 )
 from edge_agent.alarm.catalogue import CONDITIONS
 from edge_agent.alarm.command import TRIGGERS, Command, Response
-from edge_agent.alarm.policy import ESCALATED, SAME_FALL_S, Policy, keeps_timer
+from edge_agent.alarm.policy import (
+    ESCALATED,
+    LONGEST_SHELF_S,
+    SAME_FALL_S,
+    SHELVED,
+    Policy,
+    keeps_timer,
+)
 from edge_agent.clock import Instant, format_utc, uuid7
 from edge_agent.home.cause import Cause
 
@@ -147,8 +154,18 @@ class AlarmTable:
         alarm = self.find(command.alarm_id or "")
         if alarm is None:
             return self._refuse(command, "no such alarm"), []
+        trigger = TRIGGERS[command.name]
+        shelf_s = None
+        if trigger is Trigger.SHELVE:
+            if CONDITIONS[alarm.last.condition].life_critical:
+                why = f"{alarm.last.condition} is life-critical and is never shelved"
+                return self._refuse(command, why, alarm), []
+            shelf_s = 60.0 * (command.minutes or 0.0)
+            if not 0.0 < shelf_s <= LONGEST_SHELF_S:
+                longest = f"{LONGEST_SHELF_S / 60:g}"
+                return self._refuse(command, f"minutes must be above 0, at most {longest}"), []
         try:
-            change = self._step(alarm, TRIGGERS[command.name], now, reason=command.reason)
+            change = self._step(alarm, trigger, now, reason=command.reason, shelf_s=shelf_s)
         except TransitionError as error:
             return self._refuse(command, str(error), alarm), []
         state = change.alarm.last.state
@@ -225,6 +242,7 @@ class AlarmTable:
         now: Instant,
         cause: Cause | None = None,
         reason: str | None = None,
+        shelf_s: float | None = None,
     ) -> Change:
         last = alarm.last
         state = next_state(last.state, trigger)
@@ -251,6 +269,11 @@ class AlarmTable:
         due = alarm.due
         if not keeps_timer(last.state, trigger, due.trigger if due else None):
             due = self._due(event, trigger, now)
+        if shelf_s is not None:
+            due = Due(Trigger.UNSHELVE, now.monotonic_s + shelf_s, self._identity.host_boot)
+            event = replace(event, shelved_until=format_utc(now.utc_s + shelf_s))
+        elif SHELVED not in event.flags:
+            event = replace(event, shelved_until=None)
         alarm = replace(alarm, last=event, changed_utc_s=now.utc_s, due=due)
         if trigger is Trigger.REMIND:
             self._unheard[alarm.alarm_id] = event.event
@@ -276,12 +299,17 @@ class AlarmTable:
 
 
 def _flags_after(flags: list[str], trigger: Trigger) -> list[str]:
-    """Return an alarm's flags after an event: escalated until somebody acts."""
+    """Return an alarm's flags after an event: escalated until somebody acts, shelved until over."""
     if trigger is Trigger.ESCALATE:
         return [*flags, ESCALATED]
     if trigger in (Trigger.NOTIFY, Trigger.REMIND, Trigger.REPEAT):
         return flags
-    return [flag for flag in flags if flag != ESCALATED]
+    left = [flag for flag in flags if flag != ESCALATED]
+    if trigger is Trigger.SHELVE:
+        return left if SHELVED in left else [*left, SHELVED]
+    if trigger is Trigger.ACKNOWLEDGE:
+        return left
+    return [flag for flag in left if flag != SHELVED]
 
 
 def _key(event: AlarmEvent) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from edge_agent.alarm.alarm import AgentStamp, State
 from edge_agent.alarm.command import Command, CommandName
 from edge_agent.alarm.policy import Policy
 from edge_agent.alarm.table import AlarmTable, Identity
-from edge_agent.clock import Instant, Quality
+from edge_agent.clock import Instant, Quality, format_utc
 from edge_agent.home.cause import Cause
 
 pytestmark = pytest.mark.fast
@@ -294,3 +294,63 @@ def test_technical_alarms_are_one_for_each_unit():
 
     assert (again.alarm_id, nothing) == (first.alarm_id, [])
     assert other.alarm_id != first.alarm_id
+
+
+def inactivity(second: float) -> Cause:
+    return Cause("inactivity", UTC_S + second, ("bed", "卧室", "bedroom"), "p1", "bed-1", "bed")
+
+
+def shelve(alarm_id: str, minutes: float | None) -> Command:
+    return Command(
+        name=CommandName.SHELVE, route="mqtt", transaction="t", alarm_id=alarm_id, minutes=minutes
+    )
+
+
+def test_a_shelved_alarm_says_until_when_and_comes_back_by_itself():
+    table = make_table()
+    alarm, _ = table.report(inactivity(0), at(0))
+    response, (change,) = table.apply(shelve(alarm.alarm_id, 60), at(10))
+
+    assert response.ok
+    assert change.alarm.last.flags == ["shelved"]
+    assert change.alarm.last.shelved_until == format_utc(UTC_S + 3610)
+    assert fire(table, 3609) is None
+    assert fire(table, 3610) == ("unshelve", "confirmed", 3)
+    assert (table.open_events()[0].flags, table.open_events()[0].shelved_until) == ([], None)
+    assert fire(table, 3700) == ("escalate", "confirmed", 4)
+
+
+@pytest.mark.parametrize("minutes", [None, 0.0, -5.0, 480.1, float("nan"), float("inf")])
+def test_nothing_is_shelved_without_an_end(minutes):
+    table = make_table()
+    alarm, _ = table.report(inactivity(0), at(0))
+    response, changes = table.apply(shelve(alarm.alarm_id, minutes), at(10))
+
+    assert (response.error, changes) == ("minutes must be above 0, at most 480", [])
+
+
+def test_a_life_critical_alarm_is_never_shelved():
+    table = make_table()
+    for cause in (fall(0), call(0)):
+        alarm, _ = table.report(cause, at(1))
+        response, changes = table.apply(shelve(alarm.alarm_id, 10), at(2))
+        assert response.error == f"{cause.condition} is life-critical and is never shelved"
+        assert changes == []
+
+
+def test_acknowledging_a_shelved_alarm_does_not_make_its_shelf_endless():
+    table = make_table()
+    alarm, _ = table.report(inactivity(0), at(0))
+    table.apply(shelve(alarm.alarm_id, 10), at(10))
+    table.apply(command(CommandName.ACK, alarm.alarm_id), at(20))
+
+    assert fire(table, 610) == ("unshelve", "confirmed", 4)
+
+
+def test_a_shelf_does_not_outlast_a_power_cut():
+    table = make_table()
+    alarm, _ = table.report(inactivity(0), at(0))
+    _, (shelved,) = table.apply(shelve(alarm.alarm_id, 400), at(10))
+    (change,) = make_table("boot-2").restore([shelved.alarm], at(20))
+
+    assert (change.alarm.last.trigger, change.alarm.last.flags) == ("unshelve", [])

@@ -40,6 +40,7 @@ class _CommandBody(msgspec.Struct):
     transaction: str = ""
     alarm_id: str | None = None
     reason: str | None = None
+    minutes: float | None = None
 
 
 class AgentState(msgspec.Struct, frozen=True):
@@ -140,6 +141,7 @@ class NativeProfile:
             transaction=body.transaction,
             alarm_id=body.alarm_id,
             reason=body.reason,
+            minutes=body.minutes,
         )
 
     def _retained(self, name: str, body: object) -> Publication:
