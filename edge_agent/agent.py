@@ -38,6 +38,7 @@ from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
 from edge_agent.relay.retained import RetainedState
+from edge_agent.relay.tls import make_tls
 from edge_agent.unit import Received, Unit
 from protocol.messages import CommandKind, Event, Impact, Stage
 
@@ -397,6 +398,7 @@ class Agent:
             mqtt.username,
             password,
             mqtt.keepalive_s,
+            make_tls(mqtt.tls) if mqtt.tls is not None else None,
         )
         hooks = Hooks(
             accepted=self._accepted,

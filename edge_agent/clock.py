@@ -66,6 +66,10 @@ class Clock(Protocol):
         """Take note of a time that is past for sure: UTC never lies before it."""
         ...
 
+    def floor_s(self) -> float:
+        """Return a UTC that is past for sure, however wrong the clock is."""
+        ...
+
     def host_boot(self) -> str:
         """Return a name of this boot of the host; monotonic times compare within one boot."""
         ...
@@ -104,6 +108,10 @@ class SystemClock:
     def not_before(self, utc_s: float) -> None:
         """Raise the floor."""
         self._floor_s = max(self._floor_s, utc_s)
+
+    def floor_s(self) -> float:
+        """Return the later of the build date and the last stored time."""
+        return self._floor_s
 
     def host_boot(self) -> str:
         """Return the kernel's boot id, or a new name where there is none."""

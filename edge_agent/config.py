@@ -89,6 +89,14 @@ class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = 115200
 
 
+class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS to the broker: the one CA that is trusted, and who we are."""
+
+    ca_file: Text
+    cert_file: Text | None = None
+    key_file: Text | None = None
+
+
 class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The broker of the native route."""
 
@@ -98,6 +106,7 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     username: Text | None = None
     password_file: Text | None = None
     keepalive_s: Annotated[int, seconds(5, 600)] = 60
+    tls: TlsConfig | None = None
 
 
 class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
 
 from edge_agent.relay.profiles.native import Publication
+from edge_agent.relay.tls import Tls, ended_before, is_about_dates
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -23,6 +26,10 @@ class RouteDownError(Exception):
     """The broker is away. Tried again for ever."""
 
 
+class DatesRefusedError(RouteDownError):
+    """The broker's certificate is fine but for its dates, by our clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where a broker is and how to log in."""
@@ -33,6 +40,7 @@ class Broker:
     username: str | None = None
     password: str | None = None
     keepalive_s: int = 60
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +106,28 @@ class Connection:
 
 
 class connected:  # noqa: N801 (reads as a word in `async with connected(...)`)
-    """`async with connected(broker, will, outside) as connection`."""
+    """`async with connected(broker, will, outside) as connection`.
+
+    With `dates_from_s` the dates of the broker's certificate are not checked, but that it had not
+    ended by then, a time that is past for sure.
+    """
 
     def __init__(
         self,
         broker: Broker,
         will: Publication,
         outside: Callable[[], AbstractContextManager[None]],
+        dates_from_s: float | None = None,
     ) -> None:
         self._outside = outside
         self._will = will
+        self._dates_from_s = dates_from_s
+        context = None
+        if broker.tls is not None:
+            try:
+                context = broker.tls.context(check_dates=dates_from_s is None)
+            except OSError as error:
+                raise RouteDownError(f"TLS files cannot be used: {error}") from None
         self._client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -117,6 +137,7 @@ class connected:  # noqa: N801 (reads as a word in `async with connected(...)`)
             keepalive=broker.keepalive_s,
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain),
             timeout=CONNECT_S,
+            tls_context=context,
             max_queued_incoming_messages=1000,
             logger=_log,
         )
@@ -126,8 +147,18 @@ class connected:  # noqa: N801 (reads as a word in `async with connected(...)`)
             with self._outside():
                 await self._client.__aenter__()
         except aiomqtt.MqttError as error:
+            if is_about_dates(error.__context__):
+                raise DatesRefusedError(str(error)) from None
             raise RouteDownError(str(error)) from None
+        if self._dates_from_s is not None and ended_before(self._peer(), self._dates_from_s):
+            await self.__aexit__(None, None, None)
+            raise RouteDownError("the broker's certificate has ended")
         return Connection(self._client, self._outside)
+
+    def _peer(self) -> dict[str, Any] | None:
+        """Return the broker's certificate."""
+        line = self._client._client.socket()  # noqa: SLF001 (aiomqtt shows paho's client nowhere else)
+        return line.getpeercert() if isinstance(line, ssl.SSLSocket) else None
 
     async def __aexit__(self, *exc: object) -> None:
         try:

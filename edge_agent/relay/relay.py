@@ -14,9 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from edge_agent.alarm.command import Command, Response
-from edge_agent.clock import Clock
+from edge_agent.clock import Clock, Quality
 from edge_agent.outbox import Outbox, Row
-from edge_agent.relay.mqtt import Broker, Connection, RouteDownError, connected
+from edge_agent.relay.mqtt import (
+    Broker,
+    Connection,
+    DatesRefusedError,
+    RouteDownError,
+    connected,
+)
 from edge_agent.relay.profiles.native import CommandError, NativeProfile, Publication
 
 _log = logging.getLogger(__name__)
@@ -83,21 +89,32 @@ class Relay:
         """Connect, and again after every loss, for ever."""
         wait_s = BACKOFF_FIRST_S
         complained = False
+        dates_from_s = None
         while True:
             try:
                 async with connected(
-                    self._broker, self._hooks.will(), self._clock.outside
+                    self._broker, self._hooks.will(), self._clock.outside, dates_from_s
                 ) as connection:
                     if complained:
                         _log.warning("route %s: back", self.name)
                     complained, wait_s = False, BACKOFF_FIRST_S
                     await self._serve(connection)
+            except DatesRefusedError as error:
+                now = self._clock.now()
+                if dates_from_s is None and now.quality is Quality.NONE:
+                    _log.warning("route %s: %s; the clock is to blame", self.name, error)
+                    dates_from_s = self._clock.floor_s()
+                    continue
+                if not complained:
+                    complained = True
+                    _log.warning("route %s: %s; trying again for ever", self.name, error)
             except RouteDownError as error:
                 if not complained:
                     complained = True
                     _log.warning("route %s: %s; trying again for ever", self.name, error)
             finally:
                 self._set_online(False)
+            dates_from_s = None
             await asyncio.sleep(wait_s * random.random())  # noqa: S311 (full jitter, no secret)
             wait_s = min(2 * wait_s, BACKOFF_SLOWEST_S)
 

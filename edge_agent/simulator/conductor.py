@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 
+from edge_agent import BUILD_DATE_S
 from edge_agent.clock import Instant, Quality
 from edge_agent.simulator.line import Line
 
@@ -269,6 +270,10 @@ class VirtualClock:
 
     def not_before(self, utc_s: float) -> None:
         """Do nothing: virtual time is what the scene says."""
+
+    def floor_s(self) -> float:
+        """Return the build date."""
+        return BUILD_DATE_S
 
     def host_boot(self) -> str:
         """Return the one boot there is."""
