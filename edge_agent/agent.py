@@ -28,8 +28,9 @@ from edge_agent.alarm.table import AlarmTable, Change, Identity
 from edge_agent.clock import Clock, Instant, format_utc, uuid7
 from edge_agent.config import AlarmConfig, Config, ConfigError, UnitConfig
 from edge_agent.control import serve_control
+from edge_agent.home.agent_health import AgentHealth
 from edge_agent.home.cause import Cause, Noted, Origin, Over
-from edge_agent.home.home import Home
+from edge_agent.home.home import AGENT, Home
 from edge_agent.link.link import Link
 from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
 from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
@@ -93,6 +94,8 @@ class Agent:
         )
         self._home = Home(config)
         self._pipeline = Pipeline(config, self._home, host_boot, now)
+        self._health = AgentHealth(now)
+        self._certificate_ends_s: float | None = None
         self._table = AlarmTable(identity, _policy(config.alarm), clock.random)
         self._profile = NativeProfile(config.home.region, config.home.home)
         self._retained = RetainedState(self._profile, identity.agent)
@@ -320,9 +323,19 @@ class Agent:
     async def _tick(self) -> None:
         while True:
             now = self._clock.now()
-            await self._act(self._pipeline.tick(now), now)
+            await self._act(self._pipeline.tick(now) + self._faults(now), now)
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
+
+    def _faults(self, now: Instant) -> list[Finding]:
+        """Return what has become wrong, or right again, with the agent itself."""
+        routes = {} if self.relay is None else {"mqtt": self.relay.is_online}
+        return [
+            Over(fault.condition, AGENT, fault.reason)
+            if fault.is_over
+            else self._home.agent_cause(fault.condition, now.utc_s, fault.reason)
+            for fault in self._health.check(now, routes, self._certificate_ends_s)
+        ]
 
     async def _sound(self) -> None:
         """Let the units near a forgotten alarm sound, and fall silent when somebody acts."""
@@ -391,6 +404,10 @@ class Agent:
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError("mqtt.password_file", f"cannot be read ({error})") from None
         home = self._config.home
+        tls = None
+        if mqtt.tls is not None:
+            tls = make_tls(mqtt.tls)
+            self._certificate_ends_s = tls.ends_s()
         broker = Broker(
             mqtt.host,
             mqtt.port,
@@ -398,7 +415,7 @@ class Agent:
             mqtt.username,
             password,
             mqtt.keepalive_s,
-            make_tls(mqtt.tls) if mqtt.tls is not None else None,
+            tls,
         )
         hooks = Hooks(
             accepted=self._accepted,

@@ -6,6 +6,10 @@ from edge_agent.config import Config, UnitConfig
 from edge_agent.detect.detector import Detection
 from edge_agent.home.cause import Cause, Origin
 
+AGENT = "agent"
+"""The unit and source of causes about the agent itself."""
+AGENT_PLACE = ("home", "家中", "home")
+
 
 class Home:
     """Turns what a unit saw into a cause for the person and place it covers."""
@@ -48,6 +52,18 @@ class Home:
             evidence=evidence or {},
             reason=reason,
             origin=origin,
+            flags=self._flags,
+        )
+
+    def agent_cause(self, condition: str, now_utc_s: float, reason: str) -> Cause:
+        """Return a cause that is about the agent itself."""
+        return Cause(
+            condition=condition,
+            onset_utc_s=now_utc_s,
+            place=AGENT_PLACE,
+            unit=AGENT,
+            source=AGENT,
+            reason=reason,
             flags=self._flags,
         )
 
