@@ -155,6 +155,15 @@ def parse_utc(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def parse_utc_form(text: str, form: str) -> float:
+    """Return the UNIX seconds of a UTC time in a form of `strptime`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+
+
 def uuid7(utc_s: float, random: bytes) -> str:
     """Return a UUID of version 7 from a time and ten random bytes.
 

@@ -9,10 +9,10 @@
 
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from edge_agent.clock import parse_utc_form
 from edge_agent.config import ConfigError, TlsConfig
 
 NO_CHECK_TIME = 0x200000
@@ -122,7 +122,7 @@ def end_of(certificate: bytes) -> float:
         tag, start, end = _element(certificate, _element(certificate, validity)[2])
         text = certificate[start:end].decode("ascii")
         form = "%y%m%d%H%M%SZ" if tag == 0x17 else "%Y%m%d%H%M%SZ"
-        return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+        return parse_utc_form(text, form)
     except (IndexError, UnicodeDecodeError, ValueError):
         raise ValueError("not a certificate") from None
 
