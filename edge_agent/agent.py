@@ -56,6 +56,12 @@ STAGES = {
 }
 """What a unit's light shows for a state; STORED for all others."""
 
+FACTS_S = 60.0
+"""What is known of the home is stored at least this often when it changed, and with every cause."""
+
+FALSE_ALARM = "false_alarm"
+"""The reason of a `close` that says there was no emergency; inactivity learns from it."""
+
 
 class Agent:
     """One home's agent."""
@@ -105,6 +111,7 @@ class Agent:
         self._onsite_changed = asyncio.Event()
         self._origins: dict[str, list[Origin]] = {}
         self._facts: dict[str, bytes] = {}
+        self._facts_due_s = now.monotonic_s + FACTS_S
         self.units = {
             unit.id: Unit(
                 unit.id,
@@ -239,8 +246,9 @@ class Agent:
 
     async def _act(self, findings: list[Finding], now: Instant) -> None:
         """Turn findings into stored changes, then tell those who wait for them."""
-        if not findings:
+        if not findings and now.monotonic_s < self._facts_due_s:
             return
+        self._facts_due_s = now.monotonic_s + FACTS_S
         batch = Batch()
         changes: list[Change] = []
         for finding in findings:
@@ -438,6 +446,10 @@ class Agent:
                 self._publish(publication)
             return Response(transaction=command.transaction, ok=True)
         response, changes = self._table.apply(command, now)
+        if command.name is CommandName.CLOSE and command.reason == FALSE_ALARM:
+            for change in changes:
+                if change.alarm.last.condition == "inactivity":
+                    self._pipeline.forgive()
         await self._commit(Batch(), changes, now)
         return response
 

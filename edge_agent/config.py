@@ -62,6 +62,8 @@ class PlaceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     id: Identifier
     zh: Label
     en: Label
+    stay: bool = False
+    """Whether a long stay here is to be noticed (a bathroom, a toilet)."""
 
 
 class PersonConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +75,14 @@ class PersonConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     id: Identifier
     watch: Annotated[list[Literal["fall", "call"]], msgspec.Meta(min_length=1, max_length=2)]
+
+
+class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an input of a unit is: a contact, a PIR, the presence of a radar."""
+
+    channel: Annotated[int, msgspec.Meta(ge=0, le=255, description="a channel, 0 to 255")]
+    kind: Literal["motion", "use", "contact", "room_door", "front_door", "rest", "presence"]
+    place: Identifier | None = None
 
 
 class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +97,7 @@ class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     baud: Annotated[
         int, msgspec.Meta(ge=9600, le=4_000_000, description="bits a second, 9600 to 4000000")
     ] = 115200
+    input: Annotated[list[InputConfig], msgspec.Meta(max_length=32)] = []
 
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +132,23 @@ class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     night_end: Minute = "08:00"
 
 
+class ActivityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long silence and a stay may last; learnt limits lie between floor and ceiling.
+
+    No floor lies above its ceiling, and no limit is endless.
+    """
+
+    residents: Annotated[int, msgspec.Meta(ge=1, le=8, description="people, 1 to 8")] = 1
+    day_floor_s: Annotated[float, seconds(7200, 21_600)] = 14_400.0
+    day_ceiling_s: Annotated[float, seconds(21_600, 43_200)] = 28_800.0
+    night_floor_s: Annotated[float, seconds(14_400, 36_000)] = 28_800.0
+    night_ceiling_s: Annotated[float, seconds(36_000, 50_400)] = 43_200.0
+    out_floor_s: Annotated[float, seconds(14_400, 43_200)] = 43_200.0
+    out_ceiling_s: Annotated[float, seconds(43_200, 86_400)] = 57_600.0
+    stay_day_s: Annotated[float, seconds(600, 3600)] = 1800.0
+    stay_night_s: Annotated[float, seconds(600, 3600)] = 1200.0
+
+
 class BedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bed occupancy from load cells."""
 
@@ -141,6 +169,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mqtt: MqttConfig | None = None
     alarm: AlarmConfig = AlarmConfig()
     bed: BedConfig = BedConfig()
+    activity: ActivityConfig = ActivityConfig()
     state_dir: Text = "/var/lib/anzhen"
     control_socket: Text | None = None
     simulated: bool = False
@@ -220,6 +249,13 @@ def check_references(config: Config) -> None:
             raise ConfigError(
                 f"unit[{number}].place", f"no place {unit.place!r}; places: {allowed}"
             )
+        for at, one in enumerate(unit.input):
+            if one.place is not None and one.place not in places:
+                key = f"unit[{number}].input[{at}].place"
+                raise ConfigError(key, f"no place {one.place!r}; places: {', '.join(places)}")
+            if one.channel in [other.channel for other in unit.input[:at]]:
+                key = f"unit[{number}].input[{at}].channel"
+                raise ConfigError(key, f"channel {one.channel} is there twice")
         if unit.port in ports[:number]:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
 

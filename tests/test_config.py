@@ -36,7 +36,7 @@ def test_a_good_file_is_frozen_values_with_defaults():
 @pytest.mark.parametrize(
     ("addition", "message"),
     [
-        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud"),
+        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input"),
         ("baud = '9600'", "unit[0].baud: expected `int`, got `str`; allowed: bits a second, 9600 to 4000000"),
         ("baud = 300", "unit[0].baud: expected `int` >= 9600; allowed: bits a second, 9600 to 4000000"),
         ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),
@@ -98,6 +98,18 @@ def test_what_is_expected_for_a_person_is_checked():
     with pytest.raises(ConfigError) as caught:
         parse(tomllib.loads(GOOD + '[[person]]\nid = "p9"\nwatch = ["call"]\n'))
     assert str(caught.value) == "person[0].id: no unit is for 'p9'"
+
+
+def test_inputs_of_a_unit_are_checked():
+    one = '[[unit.input]]\nchannel = 5\nkind = "motion"\n'
+    assert parse(tomllib.loads(GOOD + one)).unit[0].input[0].kind == "motion"
+    for text, message in (
+        (one + one, "unit[0].input[1].channel: channel 5 is there twice"),
+        (one + 'place = "attic"\n', "unit[0].input[0].place: no place 'attic'; places: bath"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse(tomllib.loads(GOOD + text))
+        assert str(caught.value) == message
 
 
 def test_no_key_switches_a_life_critical_condition_off():

@@ -17,6 +17,9 @@ class Home:
     def __init__(self, config: Config) -> None:
         self._units = {unit.id: unit for unit in config.unit}
         self._places = {place.id: place for place in config.place}
+        persons = {unit.person for unit in config.unit if unit.person is not None}
+        self.resident = persons.pop() if len(persons) == 1 else None
+        """Whom causes about the whole home are about, when only one person lives there."""
         self._flags = ("simulated",) if config.simulated else ()
 
     def unit(self, unit_id: str) -> UnitConfig:
@@ -63,6 +66,27 @@ class Home:
             place=AGENT_PLACE,
             unit=AGENT,
             source=AGENT,
+            reason=reason,
+            flags=self._flags,
+        )
+
+    def resident_cause(
+        self,
+        condition: str,
+        place_id: str,
+        onset_utc_s: float,
+        evidence: dict[str, float],
+        reason: str,
+    ) -> Cause:
+        """Return a cause about whoever lives here, where they were seen last."""
+        place = self._places.get(place_id)
+        return Cause(
+            condition=condition,
+            onset_utc_s=onset_utc_s,
+            place=AGENT_PLACE if place is None else (place.id, place.zh, place.en),
+            person=self.resident,
+            source="home",
+            evidence=evidence,
             reason=reason,
             flags=self._flags,
         )

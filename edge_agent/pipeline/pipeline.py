@@ -19,12 +19,13 @@ from edge_agent.config import Config
 from edge_agent.home.cause import Noted, Origin, Over
 from edge_agent.home.home import Home
 from edge_agent.home.protection import Kind, Lost, Protection
+from edge_agent.pipeline.activity import ActivityWatch
 from edge_agent.pipeline.beds import BedWatch
 from edge_agent.pipeline.falls import FallWatch
-from edge_agent.pipeline.findings import Finding, UnitNews
+from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
 from edge_agent.pipeline.times import UnitTimes
 from edge_agent.unit import LinkLost, Received
-from protocol.messages import Event, EventKind, Hello, Impact, Log, Samples, Status
+from protocol.messages import Event, EventKind, Hello, Impact, Log, Reading, Samples, Status
 from protocol.quantities import ACCELERATION
 from protocol.session import ClockSample, LinkDown
 
@@ -56,6 +57,7 @@ class Pipeline:
         self._times = {unit.id: UnitTimes() for unit in config.unit}
         self._falls = FallWatch(home, self._times)
         self._beds = BedWatch(config, home, self._times, host_boot)
+        self._activity = ActivityWatch(config, home, self._times, host_boot, now)
         units: dict[str, list[str]] = {}
         for unit in config.unit:
             if unit.person is not None:
@@ -69,11 +71,15 @@ class Pipeline:
         state = self._units[unit_id]
         if isinstance(message, Samples):
             if message.quantity != ACCELERATION.code:
-                return self._beds.take(unit_id, message, now)
+                return self._with_signs(self._beds.take(unit_id, message, now), now)
             self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
             return self._falls.take(unit_id, message, now)
+        if isinstance(message, Reading):
+            return self._activity.take(unit_id, message, now)
         if isinstance(message, Event):
-            return [self._take_event(unit_id, message, now)]
+            pressed = message.kind == EventKind.CALL_PRESSED
+            signs = self._activity.take_press(unit_id, now) if pressed else []
+            return [self._take_event(unit_id, message, now), *signs]
         if isinstance(message, Impact):
             return self._falls.take_impact(unit_id, message, now)
         if isinstance(message, Hello):
@@ -95,7 +101,9 @@ class Pipeline:
 
     def tick(self, now: Instant) -> list[Finding]:
         """Look for silence: channels without data, units without a word, beds not returned to."""
-        findings = self._falls.tick(now) + self._beds.tick(now)
+        findings = self._falls.tick(now) + self._with_signs(self._beds.tick(now), now)
+        online = {unit_id for unit_id, state in self._units.items() if state.online}
+        findings += self._activity.tick(now, online)
         for unit_id, state in self._units.items():
             if not state.online and now.monotonic_s - state.heard_s >= FIRST_WORD_S:
                 findings += self._lose(unit_id, state, "no word from the unit", now)
@@ -128,16 +136,36 @@ class Pipeline:
             f"protection:{person}": msgspec.json.encode(fact)
             for person, fact in self._protection.facts().items()
         }
-        return self._beds.facts() | kinds
+        return self._beds.facts() | self._activity.facts() | kinds
+
+    def forgive(self) -> None:
+        """Somebody closed an alarm of inactivity as false: what was usual may be learnt."""
+        self._activity.forgive()
 
     def restore(self, facts: dict[str, bytes], now: Instant) -> None:
-        """Take back stored facts."""
+        """Take back stored facts; one that cannot be read is as if it had never been known."""
         for name, body in facts.items():
-            kind, _, subject = name.partition(":")
-            if kind == "protection":
-                self._protection.restore(subject, body)
-            else:
-                self._beds.restore(name, body, now)
+            try:
+                self._restore(name, body, now)
+            except msgspec.MsgspecError as error:
+                _log.error("stored fact %s cannot be read: %s", name, error)
+
+    def _restore(self, name: str, body: bytes, now: Instant) -> None:
+        kind, _, subject = name.partition(":")
+        if kind == "protection":
+            self._protection.restore(subject, body)
+        elif kind in ("inactivity", "inactivity_learned", "stay"):
+            self._activity.restore(name, body, now)
+        else:
+            self._beds.restore(name, body, now)
+
+    def _with_signs(self, findings: list[Finding], now: Instant) -> list[Finding]:
+        """Return findings of beds with what they mean for the whole home."""
+        signs: list[Finding] = []
+        for finding in findings:
+            if isinstance(finding, BedNews):
+                signs += self._activity.take_bed(finding, now)
+        return findings + signs
 
     def _take_hello(
         self, unit_id: str, state: _UnitState, hello: Hello, monotonic_s: float, now: Instant

@@ -41,6 +41,11 @@ class UnitTimes:
         clock = self._maps.get(self.boot_id)
         return None if clock is None else clock.uptime(monotonic_s)
 
+    def monotonic(self, uptime_s: float) -> float | None:
+        """Return the monotonic time of the present boot's uptime, or None before a greeting."""
+        clock = self._maps.get(self.boot_id)
+        return None if clock is None else clock.monotonic(uptime_s)
+
     def utc(self, uptime_s: float, now: Instant, boot_id: bytes | None = None) -> float:
         """Return the UTC of an uptime; now, when nobody knows that boot's clock."""
         clock = self._maps.get(self.boot_id if boot_id is None else boot_id)
