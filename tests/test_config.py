@@ -1,5 +1,6 @@
 """Every mistake in the configuration is one line that names the key and what is allowed."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -120,3 +121,9 @@ def test_no_key_switches_a_life_critical_condition_off():
         "fall_confirm_s", "escalate_s", "remind_s", "arrival_s",
         "bed_return_s", "night_start", "night_end",
     }  # fmt: skip
+
+
+def test_the_example_in_the_documentation_is_a_configuration():
+    text = (Path(__file__).parents[1] / "docs" / "running.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(parse(tomllib.loads(example)).unit) == 3
