@@ -99,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="one JSON object")
     bench.set_defaults(command=_bench)
 
+    decode = commands.add_parser("decode", help="what the bytes of a sensor mean")
+    decode.add_argument(
+        "--product", required=True, metavar="NAME", help="a module, or a characteristic as 2a37"
+    )
+    decode.add_argument("hex", nargs="+", metavar="HEX", help="bytes, spaced or not")
+    decode.set_defaults(command=_decode)
+
     unit = commands.add_parser("unit", help="run the firmware in a VM, on a port of its own")
     unit.add_argument("profile", choices=["pendant", "bed", "bathroom"])
     unit.add_argument("--port", type=Path, required=True, help="path to make for the agent")
@@ -233,6 +240,12 @@ def _bench(options: argparse.Namespace) -> int:
     from edge_agent.evaluate.commands import run_bench_table
 
     return run_bench_table(options)
+
+
+def _decode(options: argparse.Namespace) -> int:
+    from edge_agent.decode import run_decode
+
+    return run_decode(options)
 
 
 def _unit(options: argparse.Namespace) -> int:

@@ -37,6 +37,10 @@ class EventKind:
     SENSOR_FAULT = 6
     SENSOR_RESTORED = 7
     BACKLOG_FULL = 8
+    FALL_SEEN = 9
+    FALL_OVER = 10
+    SENSOR_STUCK = 11
+    SENSOR_FREE = 12
 
 
 class Stage:

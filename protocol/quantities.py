@@ -28,7 +28,24 @@ LOAD = Quantity(3, "load", "kg", 1, -50.0, 400.0)
 CONTACT = Quantity(4, "contact", "state", 1, 0.0, 3.0)
 BATTERY = Quantity(5, "battery", "V", 1, 0.0, 60.0)
 TEMPERATURE = Quantity(6, "temperature", "degC", 1, -60.0, 120.0)
+RADAR_TRACK = Quantity(7, "radar_track", "m, m/s", 12, -33.0, 33.0)
+MOTION = Quantity(8, "motion", "state", 1, 0.0, 1.0)
+PRESENCE = Quantity(9, "presence", "state", 1, 0.0, 1.0)
+HEART_RATE = Quantity(10, "heart_rate", "1/min", 1, 0.0, 300.0)
+RESPIRATION_RATE = Quantity(11, "respiration_rate", "1/min", 1, 0.0, 120.0)
 
-QUANTITIES = (ACCELERATION, BED_STRIP, LOAD, CONTACT, BATTERY, TEMPERATURE)
+QUANTITIES = (
+    ACCELERATION,
+    BED_STRIP,
+    LOAD,
+    CONTACT,
+    BATTERY,
+    TEMPERATURE,
+    RADAR_TRACK,
+    MOTION,
+    PRESENCE,
+    HEART_RATE,
+    RESPIRATION_RATE,
+)
 BY_CODE = {q.code: q for q in QUANTITIES}
 BY_NAME = {q.name: q for q in QUANTITIES}
