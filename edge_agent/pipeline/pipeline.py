@@ -231,6 +231,8 @@ _CAUSES = {
     EventKind.CORD_SHORT: "cord_cut",
     EventKind.SENSOR_FAULT: "sensor_fault",
     EventKind.BACKLOG_FULL: "storage_low",
+    EventKind.FALL_SEEN: "fall",
+    EventKind.SENSOR_STUCK: "sensor_stuck",
 }
 _CORD = {
     EventKind.CORD_CUT: True,
@@ -240,4 +242,6 @@ _CORD = {
 _OVER = {
     EventKind.CORD_RESTORED: "cord_cut",
     EventKind.SENSOR_RESTORED: "sensor_fault",
+    EventKind.SENSOR_FREE: "sensor_stuck",
 }
+"""A module whose fall flag falls again is no evidence that anybody got up."""

@@ -72,6 +72,15 @@ def test_an_event_of_an_earlier_boot_uses_its_utc_and_else_says_that_nobody_know
     assert future.onset_utc_s == UTC_S + 60
 
 
+def test_a_modules_own_fall_flag_is_a_fall_and_its_end_is_no_recovery():
+    pipeline = greeted()
+    (seen,) = take(pipeline, Event(BOOT, 1, EventKind.FALL_SEEN, 6, 6000), 10)
+    (over,) = take(pipeline, Event(BOOT, 2, EventKind.FALL_OVER, 6, 9000), 10)
+
+    assert (seen.condition, seen.onset_utc_s) == ("fall", UTC_S + 6.0)
+    assert isinstance(over, Noted)
+
+
 def test_events_without_an_alarm_are_noted_so_that_they_are_acknowledged():
     pipeline = greeted()
     (released,) = take(pipeline, Event(BOOT, 1, EventKind.CALL_RELEASED, 3, 6000), 10)
