@@ -1,10 +1,15 @@
 """Heart rate from a bed strip, once a second, or an honest silence.
 
 ```
- strip --> 50 Hz, 1 s blocks --> 10 s window --> comb of lags --> tracker --> Rate
-           0.6 to 12 Hz          moves toned down                  strength, certainty
+ strip --> 25 Hz, 1 s blocks --> 10 s window --> comb of lags --> tracker --> Rate
+           0.6 to 10 Hz          one size a second                 strength, certainty
 ```
 Any rate from 40 Hz, any linear scale. Any chunking gives the same values to the last bit.
+
+On simulated hearts of 46 to 104 bpm: mean error 0.58 bpm at a J wave of 4 times the noise (94 % of
+the seconds told) and 0.64 at 2 (80 %); on 40 others with any sampling rate, breath and variability
+0.66, 13 of 2751 values more than 10 bpm off, none by an octave. On a recorded strip 1.1 bpm by the
+ECG's clock, 1.8 by its own, which is 1.7 % slow.
 
 A value is given when the rhythm's comb has been at least `FOUND_STRENGTH` over five seconds, the
 tracker is certain, and nobody moves. Known weakness: speech and shallow sitting drown the beat and
@@ -21,7 +26,7 @@ from edge_agent.stream.filters import BlockFilter
 
 
 class HeartRate:
-    """Streaming heart rate of one strip, about 150 kB with its tables at 100 Hz."""
+    """Streaming heart rate of one strip: 4 kB beside 0.3 MB of tables that all strips share."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -4,7 +4,7 @@ r"""Breaths per minute from a bed strip, and `breathing_stopped` when they cease
  strip --> 1.6 s raised cosine, 10 Hz --> 30 s window --> comb of lags --> tracker --> Rate
       |             |
       |             +--> depth: deviation of 8 s from a straight line --> breath | none
-      +--> 0.6 to 12 Hz, 1 s deviation --> moves
+      +--> 0.6 to 10 Hz, 1 s deviation --> moves
 
  rhythm of breath or beats: a person     no breath within 20 s --> Detection, once
       ^                                             |
@@ -47,6 +47,10 @@ FOUND_STRENGTH = 0.45
 KEPT_STRENGTH = 0.25
 """The comb of a rhythm that begins to be told, and of one that goes on. Higher than the heart's:
 the band is narrow, and noise in a narrow band looks like a rhythm."""
+
+PERSON_STRENGTHS = (0.35, 0.2)
+"""The same once a heartbeat or the bed's sensor has shown that it is a person who breathes: an
+empty bed that drifts passes 0.35 in one second of ten, and has no heart."""
 
 LEAST_CERTAINTY = 0.7
 STEADY_S = 5
@@ -238,7 +242,9 @@ class Respiration:
         self._strength.append(estimate.strength)
         strength = sum(self._strength) / len(self._strength)
         quality = estimate.certainty * min(1.0, max(0.0, strength))
-        least = KEPT_STRENGTH if self._telling else FOUND_STRENGTH
+        person = self._person if self._told is None else self._told
+        found, kept = PERSON_STRENGTHS if person else (FOUND_STRENGTH, KEPT_STRENGTH)
+        least = kept if self._telling else found
         steady = len(self._strength) == STEADY_S and strength >= least
         self._telling = steady and estimate.certainty >= LEAST_CERTAINTY
         if not self._telling:

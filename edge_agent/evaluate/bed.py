@@ -3,24 +3,12 @@
 ```
 trial --> single readings at their own times --> SitUpWarning --> warnings, one label a reading
 ```
-The recordings are of the form of the UCI set "Activity recognition with healthy older people
-using a batteryless wearable sensor" (Shinmoto Torres and others), trials end to end in one `.npz`:
-```
-acc    int16   (readings, 3)  counts; acc * scale_g is g      scale_g  ()  g per count
-t      float   (readings)     s, rising within a trial        start    int64 (trials + 1)
-label  int8    (readings)     index into labels               labels   str   names of postures
-trial  str     (trials)       optional
-```
-An event is a reading labelled `sit_bed` after one labelled `lying`. A `sitting_up` is right when
-it is decided from `EARLY_S` before to `LATE_S` after an event, one for each event; any other is
-false, even when the person did get up and the watcher wrote no sitting. So a second account is
-given, of rises: any other label after `lying`, told by `sitting_up` or `risen`.
+What is right and what is false stands in `bed_outcome.py`, the form of a file in `bed_trials.py`.
 """
 
 import dataclasses
 import json
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,98 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.sit_up import SitUpModel, SitUpWarning, model_table, shipped_model
-from edge_agent.evaluate.npz import (
-    COUNTS,
-    MOST_SAMPLES,
-    NAMES,
-    OFFSETS,
-    NpzReader,
-    TrialError,
-    Wanted,
-)
-from edge_agent.evaluate.trials import SCALES_G
-
-EARLY_S = 2.0
-"""A warning this long before the label is still right: the watcher writes down a person who
-sits, the trunk leaves the bed while that happens, and readings lie up to 2.8 s apart there."""
-
-LATE_S = 5.0
-"""... and this long after: the shortest stay on the edge is a few seconds, later is too late."""
-
-SAME_RISE_S = 3.0
-"""A `sitting_up` whose onset is this close to a `risen` confirms it and is no second warning."""
-
-RESAMPLES = 2000
-"""Draws of trials for the confidence intervals; the seed is fixed."""
+from edge_agent.detect.sit_up import SitUpModel, model_table, shipped_model
+from edge_agent.evaluate.bed_outcome import Outcome, run_trial
+from edge_agent.evaluate.bed_search import learn_model
+from edge_agent.evaluate.bed_trials import SITTING, BedTrial, read_bed_trials
+from edge_agent.evaluate.npz import TrialError
+from edge_agent.evaluate.resampled import quantile_interval, ratio_interval
 
 FOLDS = 10
 """Parts of the trials held out in turn; trial i is in part i modulo this."""
-
-PASSES = 2
-"""Rounds of the search over the grid, one parameter at a time."""
-
-LATE_WEIGHT = 0.5
-"""What an event told more than 1 s late costs in the search, an event missed being 1."""
-
-LYING, SITTING = "lying", "sit_bed"
-
-_TIMES = Wanted("f", 8, 1, MOST_SAMPLES)
-_LABELS = Wanted("i", 1, 1, MOST_SAMPLES)
-_SCALE = Wanted("f", 8, 0, 1)
-
-_BEGIN = SitUpModel(
-    up=(0.0, 1.0, 0.0),
-    lying_deg=12.0,
-    rise_deg=18.0,
-    lying_s=1.0,
-    fresh_s=4.0,
-    silence_s=1.1,
-    step_deg=50.0,
-    steep_deg=72.0,
-    confirm_s=1.6,
-    still_g=0.15,
-)
-"""Where the search begins; what is not on the grid stays. Sixty events cannot fix more than a
-few numbers; with all nine free, more was gained on the trials learnt from and none held out."""
-
-_GRID: dict[str, tuple[float, ...]] = {
-    "rise_deg": (18.0, 17.0, 19.0, 20.0, 21.0),
-    "lying_deg": (12.0, 10.0),
-    "fresh_s": (4.0, 3.0, 6.0),
-    "step_deg": (50.0, 35.0, 45.0),
-}
-"""What is tried."""
-
-_BESIDE_DEG = (-1.0, 0.0, 1.0)
-"""A model is worth the mean of itself and of neighbours whose `rise_deg` is off by this much,
-so that the search prefers a plateau to a peak that a few trials made."""
-
-
-@dataclass(frozen=True, slots=True)
-class BedTrial:
-    """One trial.
-
-    Attributes:
-        t_s: time of each reading, seconds, not falling.
-        acceleration: shape (n, 3), m/s^2.
-        label: name of the posture at each reading.
-    """
-
-    name: str
-    t_s: tuple[float, ...]
-    acceleration: NDArray[np.float64]
-    label: tuple[str, ...]
-
-    def rises(self, to: str | None = None) -> list[float]:
-        """Return the times at which `lying` turned into that label, or into any other."""
-        pairs = zip(self.label, self.label[1:], self.t_s[1:], strict=False)
-        return [
-            at_s
-            for before, after, at_s in pairs
-            if before == LYING and after != LYING and to in (None, after)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +42,8 @@ class SitUpScore:
         false_per_hour: other warnings, per hour of recording.
         delay_s: `median` and `p95` from the label to the deciding reading, found events only;
             below zero where the warning came first.
-        ci95: `sensitivity` and `ppv`, trials resampled with replacement.
+        ci95: `sensitivity`, `ppv`, `false_per_hour`, `delay_p95_s`, `rise_sensitivity` and
+            `rise_ppv`, trials resampled with replacement.
         false_at: the label at each false warning, counted.
         n_rises: transitions from lying to any other label.
         rise_sensitivity: share of them told, by `sitting_up` or `risen`.
@@ -161,15 +67,20 @@ class SitUpScore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """One trial: events and warnings, and what belongs together."""
+class SitUpSeries:
+    """One trial for a plot; times in s of the trial.
 
-    events: int
-    delays_s: tuple[float, ...]
-    false_at: tuple[str, ...]
-    rises: int
-    rises_told: int
-    rises_false: int
+    Attributes:
+        t_s, tilt_deg: shape (readings,), tilt of the trunk by the model's own axis.
+        label: shape (readings,).
+        outcome: events, rises, warnings.
+    """
+
+    name: str
+    t_s: NDArray[np.float64]
+    tilt_deg: NDArray[np.float64]
+    label: tuple[str, ...]
+    outcome: Outcome
 
 
 def score_sit_up(path: Path, model: SitUpModel | None = None) -> SitUpScore:
@@ -184,7 +95,36 @@ def score_sit_up(path: Path, model: SitUpModel | None = None) -> SitUpScore:
     """
     trials = read_bed_trials(path)
     model = shipped_model() if model is None else model
-    return _summary(path.name, trials, [_run(trial, model) for trial in trials])
+    return _summary(path.name, trials, [run_trial(trial, model) for trial in trials])
+
+
+def sit_up_series(path: Path, model: SitUpModel | None = None) -> list[SitUpSeries]:
+    """Return every trial with what was told in it.
+
+    Raises:
+        TrialError: the file cannot be read.
+    """
+    model = shipped_model() if model is None else model
+    found = []
+    for trial in read_bed_trials(path):
+        norm = np.maximum(np.linalg.norm(trial.acceleration, axis=1), 1e-9)
+        sine = np.clip(trial.acceleration @ np.array(model.up) / norm, -1.0, 1.0)
+        tilt_deg = np.degrees(np.arcsin(sine))
+        outcome = run_trial(trial, model)
+        found.append(SitUpSeries(trial.name, np.array(trial.t_s), tilt_deg, trial.label, outcome))
+    return found
+
+
+def sit_up_curve(
+    path: Path, rise_deg: Sequence[float], model: SitUpModel | None = None
+) -> dict[float, SitUpScore]:
+    """Return the score at each tilt that counts as risen, the other parameters unchanged.
+
+    Raises:
+        TrialError: the file cannot be read.
+    """
+    model = shipped_model() if model is None else model
+    return {deg: score_sit_up(path, dataclasses.replace(model, rise_deg=deg)) for deg in rise_deg}
 
 
 def format_sit_up(score: SitUpScore) -> str:
@@ -224,241 +164,65 @@ def train_sit_up(
     trials = read_bed_trials(path)
     if len(trials) < 2 * FOLDS or not any(trial.rises(SITTING) for trial in trials):
         raise TrialError(f"{path}: label: too few trials, or nobody sits up in them")
-    outcomes: dict[int, _Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     for fold in range(FOLDS):
-        model = _learn([trial for i, trial in enumerate(trials) if i % FOLDS != fold])
+        model = learn_model([trial for i, trial in enumerate(trials) if i % FOLDS != fold])
         for i in range(fold, len(trials), FOLDS):
-            outcomes[i] = _run(trials[i], model)
+            outcomes[i] = run_trial(trials[i], model)
         if progress is not None:
             progress(f"{path.name}: part {fold + 1} of {FOLDS}")
     held_out = _summary(path.name, trials, [outcomes[i] for i in range(len(trials))])
-    model = _learn(trials)
-    shipped = _summary(path.name, trials, [_run(trial, model) for trial in trials])
+    model = learn_model(trials)
+    shipped = _summary(path.name, trials, [run_trial(trial, model) for trial in trials])
     table = {"made_by": "edge_agent.evaluate.bed.train_sit_up"} | model_table(model)
     out.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     return {"held_out": dataclasses.asdict(held_out), "as_shipped": dataclasses.asdict(shipped)}
 
 
-def read_bed_trials(path: Path) -> list[BedTrial]:
-    """Read and check a whole file.
-
-    Raises:
-        TrialError: it cannot be read; one line that names the file and the member or byte.
-    """
-    try:
-        with path.open("rb") as file:
-            return _TagReader(path, file).read_readings()
-    except OSError as error:
-        raise TrialError(f"{path}: {error.strerror or error}") from error
-
-
-class _TagReader(NpzReader):
-    def read_readings(self) -> list[BedTrial]:
-        counts = self._array("acc", COUNTS)
-        if counts.shape[1] != 3:
-            raise self._wrong("acc", f"shape (n, 3) wanted, found {counts.shape}")
-        t_s = self._array("t", _TIMES).astype(np.float64)
-        label = self._array("label", _LABELS)
-        for name, array in (("t", t_s), ("label", label)):
-            if len(array) != len(counts):
-                raise self._wrong(name, f"{len(array)} entries for {len(counts)} readings")
-        start = self._offsets(len(counts))
-        broken = np.flatnonzero(~np.isfinite(t_s))
-        if len(broken):
-            raise self._wrong(f"t[{broken[0]}]", "not a finite time")
-        falling = np.setdiff1d(np.flatnonzero(np.diff(t_s) < 0.0) + 1, start)
-        if len(falling):
-            raise self._wrong(f"t[{falling[0]}]", "earlier than the reading before")
-        labels = [str(text) for text in self._array("labels", NAMES)]
-        for wanted in (LYING, SITTING):
-            if labels.count(wanted) != 1:
-                raise self._wrong("labels", f"{wanted!r} must be among them, once")
-        outside = np.flatnonzero((label < 0) | (label >= len(labels)))
-        if len(outside):
-            raise self._wrong(f"label[{outside[0]}]", f"{label[outside[0]]} is not among labels")
-        names = tuple(str(i) for i in range(len(start) - 1))
-        if "trial.npy" in self._zip.namelist():
-            names = self._names("trial")
-        if len(names) != len(start) - 1:
-            raise self._wrong("trial", f"{len(names)} entries for {len(start) - 1} trials")
-        scale_g = float(self._array("scale_g", _SCALE).item())
-        if not SCALES_G[0] <= scale_g <= SCALES_G[1]:
-            raise self._wrong("scale_g", f"{scale_g!r} is not a scale")
-        trials = []
-        for name, begin, end in zip(names, start[:-1].tolist(), start[1:].tolist(), strict=True):
-            trials.append(
-                BedTrial(
-                    name=name,
-                    t_s=tuple(t_s[begin:end].tolist()),
-                    acceleration=counts[begin:end] * (scale_g * STANDARD_GRAVITY),
-                    label=tuple(labels[i] for i in label[begin:end].tolist()),
-                )
-            )
-        return trials
-
-    def _offsets(self, readings: int) -> NDArray[np.int64]:
-        start = self._array("start", OFFSETS).astype(np.int64)
-        if len(start) < 2:
-            raise self._wrong("start", "no trial")
-        if start[0] != 0 or start[-1] != readings:
-            raise self._wrong(
-                "start", f"must run from 0 to {readings}, runs from {start[0]} to {start[-1]}"
-            )
-        falling = np.flatnonzero(np.diff(start) <= 0)
-        if len(falling):
-            raise self._wrong(f"start[{falling[0] + 1}]", "does not rise")
-        return start
-
-
-def _run(trial: BedTrial, model: SitUpModel) -> _Outcome:
-    """Feed one trial reading by reading and judge what comes out."""
-    detector = SitUpWarning(model)
-    warned: list[float] = []
-    told: list[float] = []
-    onset_s = -math.inf
-    false_label: dict[float, str] = {}
-    for at_s, vector, label in zip(
-        trial.t_s, trial.acceleration.tolist(), trial.label, strict=True
-    ):
-        for one in detector.read(at_s, vector):
-            if one.kind == "sitting_up":
-                warned.append(at_s)
-                false_label[at_s] = label
-            if one.onset_s - onset_s > SAME_RISE_S or one.kind == "risen":
-                told.append(at_s)
-            onset_s = one.onset_s
-    events, rises = trial.rises(SITTING), trial.rises()
-    delays_s, false_s = _match(events, warned)
-    rise_delays_s, rise_false_s = _match(rises, told)
-    return _Outcome(
-        events=len(events),
-        delays_s=tuple(delays_s),
-        false_at=tuple(false_label[at_s] for at_s in false_s),
-        rises=len(rises),
-        rises_told=len(rise_delays_s),
-        rises_false=len(rise_false_s),
-    )
-
-
-def _match(events: Sequence[float], warned: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Return the delay of each event's first warning and the times of the warnings left over."""
-    left, delays_s = list(warned), []
-    for event_s in events:
-        for at_s in left:
-            if -EARLY_S <= at_s - event_s <= LATE_S:
-                left.remove(at_s)
-                delays_s.append(at_s - event_s)
-                break
-    return delays_s, left
-
-
-def _summary(name: str, trials: Sequence[BedTrial], outcomes: Sequence[_Outcome]) -> SitUpScore:
+def _summary(name: str, trials: Sequence[BedTrial], outcomes: Sequence[Outcome]) -> SitUpScore:
     hours = sum(trial.t_s[-1] - trial.t_s[0] for trial in trials) / 3600.0
-    events = np.array([one.events for one in outcomes])
-    found = np.array([len(one.delays_s) for one in outcomes])
-    false = np.array([len(one.false_at) for one in outcomes])
-    late = np.array([delay for one in outcomes for delay in one.delays_s])
+    events = np.array([len(one.events.wanted_s) for one in outcomes])
+    found = np.array([len(one.events.found_s) for one in outcomes])
+    false = np.array([len(one.events.false_s) for one in outcomes])
+    rises = np.array([len(one.rises.wanted_s) for one in outcomes])
+    told = np.array([len(one.rises.found_s) for one in outcomes])
+    rises_false = np.array([len(one.rises.false_s) for one in outcomes])
+    delays_s = [one.events.delays_s for one in outcomes]
+    late = np.array([delay for unit in delays_s for delay in unit])
     false_at: dict[str, int] = {}
     for label in sorted(label for one in outcomes for label in one.false_at):
         false_at[label] = false_at.get(label, 0) + 1
-    rises = sum(one.rises for one in outcomes)
-    told = sum(one.rises_told for one in outcomes)
+    hours_each = np.array([(trial.t_s[-1] - trial.t_s[0]) / 3600.0 for trial in trials])
     return SitUpScore(
         file=name,
         detector="sit_up",
         n_trials=len(trials),
         hours=hours,
         n_events=int(events.sum()),
-        sensitivity=_share(int(found.sum()), int(events.sum())),
-        ppv=_share(int(found.sum()), int((found + false).sum())),
+        sensitivity=_share(found, events),
+        ppv=_share(found, found + false),
         false_per_hour=int(false.sum()) / hours if hours > 0.0 else None,
         delay_s={
             "median": float(np.median(late)) if len(late) else None,
             "p95": float(np.quantile(late, 0.95)) if len(late) else None,
         },
         ci95={
-            "sensitivity": _interval(found, events),
-            "ppv": _interval(found, found + false),
+            "sensitivity": ratio_interval(found, events),
+            "ppv": ratio_interval(found, found + false),
+            "false_per_hour": ratio_interval(false, hours_each),
+            "delay_p95_s": quantile_interval(delays_s, 0.95),
+            "rise_sensitivity": ratio_interval(told, rises),
+            "rise_ppv": ratio_interval(told, told + rises_false),
         },
         false_at=false_at,
-        n_rises=rises,
+        n_rises=int(rises.sum()),
         rise_sensitivity=_share(told, rises),
-        rise_ppv=_share(told, told + sum(one.rises_false for one in outcomes)),
+        rise_ppv=_share(told, told + rises_false),
     )
 
 
-def _learn(trials: Sequence[BedTrial]) -> SitUpModel:
-    """Fit the long axis, then search the grid one parameter at a time."""
-    known: dict[SitUpModel, float] = {}
-
-    def worth_of(model: SitUpModel) -> float:
-        total = 0.0
-        for beside_deg in _BESIDE_DEG:
-            one = dataclasses.replace(model, rise_deg=model.rise_deg + beside_deg)
-            if one not in known:
-                known[one] = _worth(_run(trial, one) for trial in trials)
-            total += known[one]
-        return total / len(_BESIDE_DEG)
-
-    best = dataclasses.replace(_BEGIN, up=_long_axis(trials))
-    worth = worth_of(best)
-    for _ in range(PASSES):
-        before = worth
-        for name, values in _GRID.items():
-            base = best
-            for value in values:
-                change: dict[str, Any] = {name: value}
-                model = dataclasses.replace(base, **change)
-                now = worth_of(model)
-                if now > worth + 1e-9:
-                    best, worth = model, now
-        if worth == before:
-            break
-    return best
-
-
-def _worth(outcomes: Iterable[_Outcome]) -> float:
-    """Return sensitivity + share of right warnings, less what lateness costs."""
-    events = found = false = late = 0
-    for one in outcomes:
-        events += one.events
-        found += len(one.delays_s)
-        false += len(one.false_at)
-        late += sum(delay > 1.0 for delay in one.delays_s)
-    if not found:
-        return -math.inf
-    return (found - LATE_WEIGHT * late) / events + found / (found + false)
-
-
-def _long_axis(trials: Sequence[BedTrial]) -> tuple[float, float, float]:
-    """Return the direction gravity takes least while people lie, pointing up while they sit."""
-    stacked = np.concatenate([trial.acceleration for trial in trials])
-    label = np.array([one for trial in trials for one in trial.label])
-    norm = np.linalg.norm(stacked, axis=1)
-    sound = norm > 0.0
-    unit = stacked[sound] / norm[sound, np.newaxis]
-    lying, sitting = unit[label[sound] == LYING], unit[label[sound] == SITTING]
-    axis = np.linalg.eigh(lying.T @ lying)[1][:, 0]
-    if float(sitting.sum(axis=0) @ axis) < 0.0:
-        axis = -axis
-    x, y, z = (round(float(one), 4) for one in axis)
-    return x, y, z
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _interval(part: NDArray[np.int_], whole: NDArray[np.int_]) -> list[float] | None:
-    """Return the 95 % interval of a share, trials drawn with replacement."""
-    if len(part) < 2:
-        return None
-    drawn = np.random.default_rng(0).integers(0, len(part), (RESAMPLES, len(part)))
-    wholes = whole[drawn].sum(axis=1)
-    if not wholes.all():
-        return None
-    shares = part[drawn].sum(axis=1) / wholes
-    return [float(np.quantile(shares, q)) for q in (0.025, 0.975)]
+def _share(part: NDArray[np.int_], whole: NDArray[np.int_]) -> float | None:
+    return int(part.sum()) / int(whole.sum()) if whole.sum() else None
 
 
 def _percent(value: float | None) -> str:

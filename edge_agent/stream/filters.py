@@ -15,6 +15,7 @@ bit: the same matrix is always applied to the same store. Holes are bridged by s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,9 +119,7 @@ class BlockFilter:
             self._rate_hz = rate_hz
             self._block = round(rate_hz)
             self._halo = math.ceil(self._reach_s * rate_hz)
-            self._matrix = np.concatenate(
-                [one.rows(rate_hz, self._halo) for one in self._filters]
-            ).astype(np.float32)
+            self._matrix = _matrix(self._filters, rate_hz, self._halo)
             self._store = np.empty(2 * self._halo + self._block, dtype=np.float32)
         self._start_s = start_s if math.isfinite(start_s) else 0.0
         self.received = 0
@@ -141,9 +140,9 @@ class BlockFilter:
             return found
         if self._align(chunk):
             found.append(None)
-        values = chunk.values[:, 0].astype(np.float32)
+        values = chunk.values[:, 0]
         if chunk.missing is not None:
-            values[chunk.missing] = np.nan
+            values = np.where(chunk.missing, np.float32(np.nan), values)
         store, taken = self._store, 0
         while taken < size:
             end = min(size, taken + len(store) - self._held)
@@ -173,10 +172,11 @@ class BlockFilter:
     def _filter(self) -> Block:
         """Filter the full store and move on by one block."""
         store, block, halo = self._store, self._block, self._halo
-        wrong = ~(np.abs(store) < LARGEST)
         missing = 0.0
         samples = store
-        if wrong.any():
+        size = np.abs(store)
+        if not np.maximum.reduce(size) < LARGEST:
+            wrong = ~(size < LARGEST)
             missing = float(np.count_nonzero(wrong[halo : halo + block])) / block
             samples = _bridged(store, wrong)
         level = samples[halo]
@@ -187,10 +187,16 @@ class BlockFilter:
             outputs.append(part + float(level) if keeps_level else part)
             begin = end
         start_s = self._start_s + (halo + self._blocks * block) / self._rate_hz
-        store[: 2 * halo] = store[block:].copy()
+        store[: 2 * halo] = store[block:]
         self._held = 2 * halo
         self._blocks += 1
         return Block(start_s, self._rate_hz / block, tuple(outputs), missing)
+
+
+@lru_cache(maxsize=16)
+def _matrix(filters: tuple[Filter, ...], rate_hz: float, halo: int) -> NDArray[np.float32]:
+    """Return the weights of all filters; streams of the same rate share them."""
+    return np.concatenate([one.rows(rate_hz, halo) for one in filters]).astype(np.float32)
 
 
 def _raised_cosine(away_s: Floats, half_s: float) -> Floats:

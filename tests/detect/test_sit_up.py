@@ -232,15 +232,34 @@ def test_the_type_of_the_reading_changes_nothing():
 
 
 @pytest.mark.fast
-def test_a_sloping_chest_is_learnt_while_lying():
-    """A tag that leans 10 degrees: unlearnt, sitting up begins too early."""
-    learnt, fresh = SitUpWarning(MODEL), SitUpWarning(MODEL)
-    _, end_s = feed(learnt, lying(4.0 * LEARN_S, tilt_deg=10.0))
-    feed(fresh, lying(3.0, tilt_deg=10.0), end_s - 3.0)
-    raised = trunk(10.0 + MODEL.rise_deg - 4.0)
+def test_a_sloping_chest_that_turns_from_side_to_side_says_nothing():
+    """8 degrees on one side, 22 on the other: both lie."""
+    sides = (lying(4.0, tilt_deg=8.0) + lying(4.0, tilt_deg=22.0)) * 20
+    detector = SitUpWarning(MODEL)
+    found, end_s = feed(detector, sides + lying(4.0, tilt_deg=8.0))
 
-    assert learnt.read(end_s, raised) == []
-    assert kinds(fresh.read(end_s, raised)) == ["sitting_up"]
+    assert found == []
+    assert kinds(feed(detector, sitting_up(), end_s)[0]) == ["sitting_up"]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("deg_per_s", [0.5, 2.0, 10.0])
+def test_a_slow_rise_is_told_when_the_trunk_is_clearly_up(deg_per_s):
+    tilts = np.arange(0.0, 50.0, deg_per_s * STEP_S)
+    (one,) = feed(SitUpWarning(MODEL), lying() + [trunk(tilt) for tilt in tilts])[0]
+
+    assert one.kind == "sitting_up"
+    assert one.evidence["tilt_deg"] <= MODEL.lying_deg + MODEL.rise_step_deg + 5.0
+
+
+@pytest.mark.fast
+def test_the_long_axis_is_learnt_while_lying():
+    """A tag that leans 10 degrees stands square to gravity after some minutes."""
+    detector = SitUpWarning(MODEL)
+    _, end_s = feed(detector, lying(5.0 * LEARN_S, tilt_deg=10.0))
+    (one,) = detector.read(end_s, trunk(40.0))
+
+    assert one.evidence["tilt_deg"] == pytest.approx(30.0, abs=1.0)
 
 
 @pytest.mark.fast

@@ -11,10 +11,12 @@ from edge_agent.detect.sit_up import model_from, shipped_model
 from edge_agent.evaluate import bed
 from edge_agent.evaluate.bed import (
     format_sit_up,
-    read_bed_trials,
     score_sit_up,
+    sit_up_curve,
+    sit_up_series,
     train_sit_up,
 )
+from edge_agent.evaluate.bed_trials import read_bed_trials
 from edge_agent.evaluate.npz import TrialError
 
 SCALE_G = 1.0 / 16384.0
@@ -104,6 +106,38 @@ def test_the_score_is_json_and_a_table(tmp_path):
     assert format_sit_up(score).splitlines()[0] == (
         "set.npz: 2 times sitting up in 3 trials of 0.02 h"
     )
+
+
+@pytest.mark.fast
+def test_the_series_holds_tilt_events_and_what_was_told(tmp_path):
+    path = write(tmp_path / "set.npz", [UP, ON_FOOT, UNSEEN])
+    up, on_foot, unseen = sit_up_series(path, MODEL)
+
+    assert up.tilt_deg[[0, -1]] == pytest.approx([0.0, 50.0], abs=0.1)
+    assert (up.outcome.events.told_s, up.outcome.events.missed_s) == ((10.0,), [])
+    assert on_foot.outcome.events.false_s == (10.0,)
+    assert (on_foot.outcome.false_at, on_foot.outcome.rises.found_s) == (("ambulating",), (10.0,))
+    assert unseen.outcome.events.missed_s == [10.0]
+
+
+@pytest.mark.fast
+def test_the_curve_scores_each_limit(tmp_path):
+    path = write(tmp_path / "set.npz", [UP, UP])
+    curve = sit_up_curve(path, [20.0, 55.0], MODEL)
+
+    assert [score.sensitivity for score in curve.values()] == [1.0, 0.0]
+
+
+@pytest.mark.fast
+def test_intervals_are_drawn_over_trials(tmp_path):
+    score = score_sit_up(
+        write(tmp_path / "set.npz", [UP] * 6 + [ON_FOOT] * 3 + [UNSEEN] * 3), MODEL
+    )
+
+    for name in ("sensitivity", "ppv", "false_per_hour", "rise_sensitivity"):
+        low, high = score.ci95[name]
+        assert low < getattr(score, name) < high
+    assert score.ci95["delay_p95_s"] == [0.0, 0.0]
 
 
 @pytest.mark.fast
@@ -205,7 +239,7 @@ def test_the_recorded_people_are_warned_of():
     score = score_sit_up(RECORDED)
 
     assert score.n_events == 60
-    assert score.sensitivity is not None and score.sensitivity >= 0.93
-    assert score.ppv is not None and score.ppv >= 0.87
+    assert score.sensitivity is not None and score.sensitivity >= 0.95
+    assert score.ppv is not None and score.ppv >= 0.91
     assert score.delay_s["p95"] is not None and score.delay_s["p95"] <= 1.0
     assert score.rise_ppv is not None and score.rise_ppv >= 0.94

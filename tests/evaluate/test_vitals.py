@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge_agent.evaluate.bed_recordings import read_bed_recordings
 from edge_agent.evaluate.npz import TrialError
+from edge_agent.evaluate.rate_series import error_curve, heart_rate_series, respiration_series
 from edge_agent.evaluate.vitals import (
     format_vitals,
-    read_bed_recordings,
     score_heart_rate,
     score_respiration,
 )
@@ -18,6 +20,7 @@ from edge_agent.simulator.sensors.body import Sleeper
 
 pytestmark = pytest.mark.fast
 
+RECORDED = Path(__file__).parents[3] / "shared/data/fsr_bed_dev.npz"
 T0 = 1.7e9
 
 
@@ -79,7 +82,61 @@ def test_the_score_is_json_and_a_table(tmp_path):
     table = format_vitals(score).splitlines()
     assert table[0] == "bed.npz: heart_rate"
     assert table[2].split()[0] == "night"
-    assert len({len(line) for line in table[1:]}) == 1
+    assert len({len(line) for line in table[1:3]}) == 1
+    assert table[-1].startswith("  together: coverage ")
+
+
+@pytest.mark.parametrize("error", [0.98, 1.0, 1.015])
+def test_a_wrong_clock_is_found_by_the_ecg_and_both_results_are_told(tmp_path, error):
+    members = recorded(3.0, seconds=180.0, heart_rate_bpm=70)
+    members["fsr_fs"] = np.array(100.0 / error)
+    path = tmp_path / "bed.npz"
+    np.savez(path, **members)
+    (one,) = score_heart_rate(path).recordings.values()
+    assert one.strip_hz == pytest.approx(100.0, rel=0.001)
+    assert one.bias == pytest.approx(70.0 * (1.0 / error - 1.0), abs=0.6)
+    assert abs(one.true_clock.bias) < 0.4
+    assert one.true_clock.mae <= one.mae + 0.1
+
+
+def test_beats_of_somebody_else_tell_no_clock(tmp_path):
+    members = recorded(seconds=180.0)
+    other = recorded(seconds=180.0, heart_rate_bpm=83.0)
+    path = tmp_path / "bed.npz"
+    np.savez(path, **(members | {name: other[name] for name in ("night_rr_t", "night_rr_ms")}))
+    (one,) = score_heart_rate(path).recordings.values()
+    assert (one.strip_hz, one.true_clock) == (None, None)
+
+
+def test_intervals_hold_the_result_and_need_more_than_one_unit(tmp_path):
+    path = tmp_path / "bed.npz"
+    one, two = recorded(), recorded(heart_rate_bpm=80.0)
+    both = one | {name.replace("night", "other"): value for name, value in two.items()}
+    np.savez(path, **both)
+    score = score_heart_rate(path)
+    for name in ("coverage", "mae"):
+        for accuracy in (*score.recordings.values(), score.together):
+            low, high = accuracy.ci95[name]
+            assert low <= getattr(accuracy, name) <= high
+    np.savez(path, **one)
+    assert score_heart_rate(path).together.ci95["mae"] is None
+
+
+def test_series_hold_what_was_told_and_what_was_true(tmp_path):
+    path = tmp_path / "bed.npz"
+    np.savez(path, **recorded(7.0))
+    (series,) = heart_rate_series(path)
+    (score,) = score_heart_rate(path).recordings.values()
+    error = np.abs(series.told - series.truth)
+    assert series.lag_s == score.lag_s
+    assert np.isfinite(error).sum() == score.given
+    assert np.nanmean(error) == pytest.approx(score.mae)
+    curve = error_curve([series])
+    assert curve.coverage[-1] == pytest.approx(score.coverage)
+    assert curve.mae[-1] == pytest.approx(score.mae)
+    assert (np.diff(curve.quality) <= 0.0).all()
+    assert len(respiration_series(path)[0].told) == len(series.told)
+    assert len(error_curve([]).mae) == 0
 
 
 def test_nothing_to_compare_with_is_no_score(tmp_path):
@@ -140,3 +197,21 @@ def test_broken_samples_and_intervals_are_lived_with(tmp_path):
     (one,) = score_heart_rate(path).recordings.values()
     assert one.given > 5
     assert one.mae < 2.0
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded set is not beside the repository")
+def test_a_recorded_heart_is_told_for_four_fifths_and_nothing_far_off():
+    score = score_heart_rate(RECORDED)
+    bed = score.recordings["bed_a"]
+    assert (bed.coverage >= 0.8, bed.mae <= 2.0) == (True, True)
+    assert bed.strip_hz == pytest.approx(172.1, abs=0.2)
+    assert bed.true_clock.mae <= 1.3
+    assert abs(bed.true_clock.bias) <= 0.5
+    assert all((one.far_off or 0.0) <= 0.05 for one in score.recordings.values())
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded set is not beside the repository")
+def test_recorded_breath_is_never_far_off_and_never_stops():
+    for one in score_respiration(RECORDED).recordings.values():
+        assert (one.far_off or 0.0) <= 0.05
+        assert one.breathing_stopped == 0

@@ -19,7 +19,18 @@ from edge_agent.home.vitals_sums import Vitals
 
 pytestmark = pytest.mark.fast
 
-LIMITS = Limits(on_delay_s=20.0, off_delay_s=30.0, unavailable_s=120.0)
+
+def delays(on_s, off_s, **more):
+    return Limits(
+        heart_rate_on_delay_s=on_s,
+        heart_rate_off_delay_s=off_s,
+        respiration_on_delay_s=on_s,
+        respiration_off_delay_s=off_s,
+        **more,
+    )
+
+
+LIMITS = delays(20.0, 30.0, unavailable_s=120.0)
 SILENT = Rate(0.0, None, 0.0, Reason.NO_RHYTHM)
 HIGH, UNAVAILABLE = Condition.HEART_RATE_HIGH, Condition.VITALS_UNAVAILABLE
 
@@ -104,13 +115,13 @@ def test_silence_is_bridged_for_a_while_and_says_nothing_for_longer():
 
 
 def test_no_delay_means_at_once():
-    bed = Bed(Limits(on_delay_s=0.0, off_delay_s=0.0))
+    bed = Bed(delays(0.0, 0.0))
     assert bed.feed(1, heart=140) == [(HIGH, True, bed.now_s)]
     assert bed.feed(1, heart=120) == [(HIGH, False, bed.now_s)]
 
 
 def test_a_latched_condition_stays_until_it_is_reset_and_back():
-    bed = Bed(Limits(on_delay_s=5.0, off_delay_s=5.0, latching=True))
+    bed = Bed(delays(5.0, 5.0, latching=(HIGH,)))
     bed.feed(6, heart=140)
     assert bed.feed(600, heart=80) == []
     bed.watch.reset(HIGH)
@@ -228,9 +239,23 @@ def test_a_state_with_conditions_we_do_not_know_is_taken_and_rubbish_is_refused(
         watch.restore(b'{"host_boot": 3}', Instant(0.0, 0.0, Quality.NTP))
 
 
+def test_delays_and_latching_are_a_conditions_own():
+    limits = Limits(
+        heart_rate_on_delay_s=5.0, respiration_on_delay_s=50.0, latching=(Condition.HEART_RATE_LOW,)
+    )
+    bed = Bed(limits)
+    assert bed.feed(6, heart=140, breath=30) == [(HIGH, True, 1006.0)]
+    assert bed.feed(44, heart=140, breath=30) == []
+    assert bed.feed(1, heart=140, breath=30) == [(Condition.RESPIRATION_HIGH, True, bed.now_s)]
+    assert (HIGH, False) in [one[:2] for one in bed.feed(130, heart=80)]
+
+
 def test_limits_out_of_their_range_are_refused():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"heart_rate_high_bpm": 300.0}, Limits)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"heart_rate_highest": 100.0}, Limits)
+    assert msgspec.convert({"latching": ["heart_rate_low"]}, Limits).latching == (
+        Condition.HEART_RATE_LOW,
+    )
     assert msgspec.convert({}, Limits).heart_rate_high_bpm == 130.0
