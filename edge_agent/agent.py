@@ -306,6 +306,8 @@ class Agent:
                 self._acknowledge(origin, stage)
         if not change.alarm.is_open:
             self._origins.pop(event.alarm_id, None)
+            subject = event.person or event.unit or ""
+            self._pipeline.end_alarm(event.condition, subject, self._clock.now())
         _log.info("%s %s %s", event.condition, event.state, event.alarm_id)
         if self._on_stored is not None:
             self._on_stored(event)

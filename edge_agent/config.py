@@ -85,6 +85,25 @@ class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     place: Identifier | None = None
 
 
+Metres = Annotated[float, msgspec.Meta(ge=-20, le=20, description="metres, -20 to 20")]
+
+
+class ZoneConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rectangle of the floor on the radar's axes: x to its right, y ahead of it."""
+
+    kind: Literal["bed", "seat", "door"]
+    x_m: tuple[Metres, Metres]
+    y_m: tuple[Metres, Metres]
+
+
+class RadarConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The room that a radar looks at; what it sees outside is no person."""
+
+    x_m: tuple[Metres, Metres] = (-6.0, 6.0)
+    y_m: tuple[Metres, Metres] = (-6.0, 8.0)
+    zone: Annotated[list[ZoneConfig], msgspec.Meta(max_length=16)] = []
+
+
 class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One unit: the line it hangs on, where it is and whom it covers."""
 
@@ -98,6 +117,9 @@ class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         int, msgspec.Meta(ge=9600, le=4_000_000, description="bits a second, 9600 to 4000000")
     ] = 115200
     input: Annotated[list[InputConfig], msgspec.Meta(max_length=32)] = []
+    radar: RadarConfig | None = None
+    worn: bool | None = None
+    """Whether its person carries it from place to place; by default a source `pendant` is."""
 
 
 class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -256,8 +278,19 @@ def check_references(config: Config) -> None:
             if one.channel in [other.channel for other in unit.input[:at]]:
                 key = f"unit[{number}].input[{at}].channel"
                 raise ConfigError(key, f"channel {one.channel} is there twice")
+        if unit.radar is not None:
+            _check_spans(f"unit[{number}].radar", unit.radar)
         if unit.port in ports[:number]:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
+
+
+def _check_spans(key: str, radar: RadarConfig) -> None:
+    spans = {f"{key}.x_m": radar.x_m, f"{key}.y_m": radar.y_m}
+    for at, zone in enumerate(radar.zone):
+        spans |= {f"{key}.zone[{at}].x_m": zone.x_m, f"{key}.zone[{at}].y_m": zone.y_m}
+    for name, (low, high) in spans.items():
+        if not low < high:
+            raise ConfigError(name, f"{low:g} is not below {high:g}")
 
 
 def _check_unique(key: str, names: list[str]) -> None:

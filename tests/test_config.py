@@ -37,7 +37,7 @@ def test_a_good_file_is_frozen_values_with_defaults():
 @pytest.mark.parametrize(
     ("addition", "message"),
     [
-        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input"),
+        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input, radar, worn"),
         ("baud = '9600'", "unit[0].baud: expected `int`, got `str`; allowed: bits a second, 9600 to 4000000"),
         ("baud = 300", "unit[0].baud: expected `int` >= 9600; allowed: bits a second, 9600 to 4000000"),
         ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),
@@ -111,6 +111,14 @@ def test_inputs_of_a_unit_are_checked():
         with pytest.raises(ConfigError) as caught:
             parse(tomllib.loads(GOOD + text))
         assert str(caught.value) == message
+
+
+def test_a_radars_room_is_checked():
+    radar = "[unit.radar]\nx_m = [-2.0, 3.0]\n[[unit.radar.zone]]\nkind = 'bed'\nx_m = [0, 2]\n"
+    assert parse(tomllib.loads(GOOD + radar + "y_m = [1, 3]\n")).unit[0].radar is not None
+    with pytest.raises(ConfigError) as caught:
+        parse(tomllib.loads(GOOD + radar + "y_m = [3, 1]\n"))
+    assert str(caught.value) == "unit[0].radar.zone[0].y_m: 3 is not below 1"
 
 
 def test_no_key_switches_a_life_critical_condition_off():

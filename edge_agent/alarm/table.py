@@ -121,6 +121,9 @@ class AlarmTable:
         """
         alarm = self._same_fall(cause) if cause.condition == "fall" else None
         if alarm is not None:
+            if alarm.is_open and _sources(cause.evidence) > _sources(alarm.last.evidence):
+                change = self._step(alarm, Trigger.REPEAT, now, cause)
+                return change.alarm, [change]
             return alarm, []
         alarm = self.find_open(*_cause_key(cause))
         if alarm is None:
@@ -310,6 +313,11 @@ def _flags_after(flags: list[str], trigger: Trigger) -> list[str]:
     if trigger is Trigger.ACKNOWLEDGE:
         return left
     return [flag for flag in left if flag != SHELVED]
+
+
+def _sources(evidence: dict[str, float]) -> float:
+    """Return how many sources have seen what an evidence is about."""
+    return evidence.get("sources", 1.0)
 
 
 def _key(event: AlarmEvent) -> tuple[str, str]:

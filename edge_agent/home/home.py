@@ -18,8 +18,13 @@ class Home:
         self._units = {unit.id: unit for unit in config.unit}
         self._places = {place.id: place for place in config.place}
         persons = {unit.person for unit in config.unit if unit.person is not None}
-        self.resident = persons.pop() if len(persons) == 1 else None
+        is_alone = len(persons) == 1 and config.activity.residents == 1
+        self.resident = next(iter(persons)) if is_alone else None
         """Whom causes about the whole home are about, when only one person lives there."""
+        self.people = 1 if is_alone else max(2, len(persons), config.activity.residents)
+        """How many live here; two where nobody says."""
+        self.worn = {unit.id for unit in config.unit if _is_worn(unit)}
+        """Units that a person carries from place to place."""
         self._flags = ("simulated",) if config.simulated else ()
 
     def unit(self, unit_id: str) -> UnitConfig:
@@ -110,3 +115,7 @@ class Home:
             reason=detection.reason,
             origin=origin,
         )
+
+
+def _is_worn(unit: UnitConfig) -> bool:
+    return unit.source == "pendant" if unit.worn is None else unit.worn

@@ -10,23 +10,26 @@ polls once.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from edge_agent.clock import Instant
 from edge_agent.config import Config
-from edge_agent.home.cause import Noted, Origin, Over
+from edge_agent.home.cause import Cause, Noted, Origin, Over
+from edge_agent.home.fusion import Fusion, Support
 from edge_agent.home.home import Home
 from edge_agent.home.protection import Kind, Lost, Protection
 from edge_agent.pipeline.activity import ActivityWatch
 from edge_agent.pipeline.beds import BedWatch
 from edge_agent.pipeline.falls import FallWatch
 from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
+from edge_agent.pipeline.radars import RadarWatch
 from edge_agent.pipeline.times import UnitTimes
 from edge_agent.unit import LinkLost, Received
 from protocol.messages import Event, EventKind, Hello, Impact, Log, Reading, Samples, Status
-from protocol.quantities import ACCELERATION
+from protocol.quantities import ACCELERATION, RADAR_TRACK
 from protocol.session import ClockSample, LinkDown
 
 _log = logging.getLogger(__name__)
@@ -57,6 +60,8 @@ class Pipeline:
         self._times = {unit.id: UnitTimes() for unit in config.unit}
         self._falls = FallWatch(home, self._times)
         self._beds = BedWatch(config, home, self._times, host_boot)
+        self._radars = RadarWatch(config, home, self._times)
+        self._fusion = Fusion(home.people, home.worn)
         self._activity = ActivityWatch(config, home, self._times, host_boot, now)
         units: dict[str, list[str]] = {}
         for unit in config.unit:
@@ -67,13 +72,21 @@ class Pipeline:
 
     def take(self, received: Received, now: Instant) -> list[Finding]:
         """Take one message of a unit; what blocks of samples decided may come with `poll`."""
+        return self._joined(self._take(received, now))
+
+    def poll(self, now: Instant) -> list[Finding]:
+        """Return what the samples taken since the last time decided."""
+        return self._joined(self._falls.poll(now))
+
+    def end_alarm(self, condition: str, subject: str, now: Instant) -> None:
+        """An alarm recovered, was cancelled or closed: what is seen from now on is another one."""
+        self._fusion.end(condition, subject, now.utc_s)
+
+    def _take(self, received: Received, now: Instant) -> Sequence[Finding | Support]:
         unit_id, message = received.unit_id, received.message
         state = self._units[unit_id]
         if isinstance(message, Samples):
-            if message.quantity != ACCELERATION.code:
-                return self._with_signs(self._beds.take(unit_id, message, now), now)
-            self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
-            return self._falls.take(unit_id, message, now)
+            return self._take_samples(unit_id, message, now)
         if isinstance(message, Reading):
             return self._activity.take(unit_id, message, now)
         if isinstance(message, Event):
@@ -95,13 +108,35 @@ class Pipeline:
             _log.log(min(message.level, logging.ERROR), "unit %s says: %s", unit_id, message.text)
         return []
 
-    def poll(self, now: Instant) -> list[Finding]:
-        """Return what the samples taken since the last time decided."""
-        return self._falls.poll(now)
+    def _take_samples(
+        self, unit_id: str, block: Samples, now: Instant
+    ) -> Sequence[Finding | Support]:
+        if block.quantity == ACCELERATION.code:
+            self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
+            return self._falls.take(unit_id, block, now)
+        if block.quantity == RADAR_TRACK.code:
+            self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
+            return self._radars.take(unit_id, block, now)
+        return self._with_signs(self._beds.take(unit_id, block, now), now)
+
+    def _joined(self, findings: Sequence[Finding | Support]) -> list[Finding]:
+        """Return findings with each cause as fusion wants it told, and without its supports."""
+        joined: list[Finding] = []
+        for finding in findings:
+            if isinstance(finding, Support):
+                self._fusion.support(finding)
+            elif isinstance(finding, Cause):
+                joined.append(self._fusion.join(finding))
+            else:
+                joined.append(finding)
+        return joined
 
     def tick(self, now: Instant) -> list[Finding]:
         """Look for silence: channels without data, units without a word, beds not returned to."""
-        findings = self._falls.tick(now) + self._with_signs(self._beds.tick(now), now)
+        findings = [
+            *self._joined([*self._falls.tick(now), *self._radars.tick(now)]),
+            *self._with_signs(self._beds.tick(now), now),
+        ]
         online = {unit_id for unit_id, state in self._units.items() if state.online}
         findings += self._activity.tick(now, online)
         for unit_id, state in self._units.items():
@@ -169,15 +204,16 @@ class Pipeline:
 
     def _take_hello(
         self, unit_id: str, state: _UnitState, hello: Hello, monotonic_s: float, now: Instant
-    ) -> list[Finding]:
+    ) -> list[Finding | Support]:
         if hello.unit_id != unit_id:
             _log.error("unit %s calls itself %s: wrong port or wrong name", unit_id, hello.unit_id)
-        findings: list[Finding] = []
+        findings: list[Finding | Support] = []
         times = self._times[unit_id]
         if hello.boot_id != times.boot_id:
             if times.boot_id:
                 _log.warning("unit %s: rebooted (boot %d)", unit_id, hello.boot_count)
             findings += self._falls.end_boot(unit_id, now)
+            findings += self._radars.end_boot(unit_id, now)
             self._beds.end_boot(unit_id)
         times.greet(hello, monotonic_s)
         state.heard_s = monotonic_s
@@ -216,7 +252,7 @@ class Pipeline:
                 condition,
                 unit_id,
                 times.event_utc(event, event.uptime_ms, now),
-                evidence={"channel": float(event.channel)},
+                evidence={"channel": float(event.channel)} | _EVIDENCE.get(event.kind, {}),
                 reason=times.doubt(event),
                 origin=origin,
             )
@@ -234,6 +270,7 @@ _CAUSES = {
     EventKind.FALL_SEEN: "fall",
     EventKind.SENSOR_STUCK: "sensor_stuck",
 }
+_EVIDENCE = {EventKind.FALL_SEEN: {"module_flag": 1.0}}
 _CORD = {
     EventKind.CORD_CUT: True,
     EventKind.CORD_SHORT: True,
