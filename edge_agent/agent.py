@@ -33,8 +33,9 @@ from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import AGENT, Home
 from edge_agent.link.link import Link
 from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
-from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
+from edge_agent.pipeline.findings import BedNews, Finding, SleepNews, UnitNews, VitalsNews
 from edge_agent.pipeline.pipeline import Pipeline
+from edge_agent.relay.health import health_publication
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
@@ -265,6 +266,8 @@ class Agent:
                 self._take_unit_news(finding, now)
             elif isinstance(finding, BedNews):
                 self._take_bed_news(finding, now)
+            elif isinstance(finding, VitalsNews | SleepNews) and self._config.consent.vitals:
+                self._publish(health_publication(self._profile, finding))
             if isinstance(finding, Cause | Over | Noted) and finding.origin is not None:
                 name = finding.origin
                 batch.unit_events.append(UnitEvent(name.unit, name.boot_id, name.seq, alarm_id))

@@ -38,6 +38,11 @@ def seconds(low: float, high: float) -> msgspec.Meta:
     return msgspec.Meta(ge=low, le=high, description=f"seconds, {low:g} to {high:g}")
 
 
+def per_minute(low: float, high: float) -> msgspec.Meta:
+    """Return the limits of a rate."""
+    return msgspec.Meta(ge=low, le=high, description=f"a minute, {low:g} to {high:g}")
+
+
 class ConfigError(Exception):
     """The operator's file is wrong: `key` names the place, `why` what is allowed there."""
 
@@ -179,6 +184,35 @@ class BedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     )
     off_delay_s: Annotated[float, seconds(0, 300)] = 1.0
     on_delay_s: Annotated[float, seconds(0, 300)] = 2.0
+    strip_off_delay_s: Annotated[float, seconds(1, 60)] = 3.0
+    strip_on_delay_s: Annotated[float, seconds(1, 60)] = 3.0
+
+
+class VitalsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits and delays of heart and breath in bed; `breathing_stopped` knows none of them."""
+
+    heart_rate_high_bpm: Annotated[float, per_minute(90, 148)] = 130.0
+    heart_rate_low_bpm: Annotated[float, per_minute(38, 60)] = 40.0
+    respiration_high_rpm: Annotated[float, per_minute(18, 39)] = 24.0
+    respiration_low_rpm: Annotated[float, per_minute(6, 14)] = 9.0
+    heart_rate_deadband_bpm: Annotated[float, per_minute(0, 20)] = 5.0
+    respiration_deadband_rpm: Annotated[float, per_minute(0, 5)] = 1.0
+    heart_rate_on_delay_s: Annotated[float, seconds(0, 600)] = 60.0
+    heart_rate_off_delay_s: Annotated[float, seconds(0, 3600)] = 120.0
+    respiration_on_delay_s: Annotated[float, seconds(0, 600)] = 60.0
+    respiration_off_delay_s: Annotated[float, seconds(0, 3600)] = 120.0
+    unavailable_s: Annotated[float, seconds(60, 3600)] = 600.0
+    available_s: Annotated[float, seconds(0, 600)] = 10.0
+    latching: Annotated[
+        list[Literal["heart_rate_high", "heart_rate_low", "respiration_high", "respiration_low"]],
+        msgspec.Meta(max_length=4),
+    ] = []
+
+
+class ConsentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the installation's consent lets leave the home (health data are sensitive)."""
+
+    vitals: bool = False
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,6 +225,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mqtt: MqttConfig | None = None
     alarm: AlarmConfig = AlarmConfig()
     bed: BedConfig = BedConfig()
+    vitals: VitalsConfig = VitalsConfig()
+    consent: ConsentConfig = ConsentConfig()
     activity: ActivityConfig = ActivityConfig()
     state_dir: Text = "/var/lib/anzhen"
     control_socket: Text | None = None

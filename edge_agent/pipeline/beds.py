@@ -1,39 +1,53 @@
-"""Beds: who is in them, for how long they stay away.
+"""Beds: who is in them, how heart and breath go, for how long they stay away.
 
 ```
- Samples --> Assembler --> detectors --> Bed --> BedNews, Over | Cause("bed_exit_not_returned")
+ Samples, Reading --> BedSensors --bed_entered, bed_left--> Bed ---> BedNews, bed_exit_not_returned
+                          |     --breathing_stopped, sensor_stuck--> Cause
+                          +--once a second--> VitalsWatch ---------> Cause | Over | VitalsNews
+                                              Night, at noon ------> SleepNews
 ```
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from edge_agent.clock import Instant
 from edge_agent.config import Config
-from edge_agent.detect.bed_exit import BedOccupancy
-from edge_agent.detect.detector import Detection, Detector
+from edge_agent.detect.detector import Detection
 from edge_agent.home.bed import Bed
 from edge_agent.home.cause import Cause, Over
 from edge_agent.home.home import Home
-from edge_agent.pipeline.findings import BedNews, Finding
+from edge_agent.home.night import Night
+from edge_agent.home.vitals import Change, Condition, Limits, VitalsWatch
+from edge_agent.home.vitals_sums import Vitals
+from edge_agent.pipeline.bed_sensors import BedSensors, RateError
+from edge_agent.pipeline.findings import BedNews, Finding, SleepNews, VitalsNews
 from edge_agent.pipeline.times import UnitTimes
-from edge_agent.stream.assemble import Assembler
-from edge_agent.stream.chunk import Channel, Chunk, Gap
-from protocol.messages import Samples
-from protocol.quantities import BY_CODE, LOAD, Quantity
+from protocol.messages import Reading, Samples
+from protocol.quantities import HEART_RATE, RESPIRATION_RATE
 
-MAX_CHANNELS = 8
-"""Channels of one unit that are judged."""
+STEP_S = 1.0
+"""From one look at the rates to the next."""
+
+
+class BaseFact(msgspec.Struct, frozen=True):
+    """What is stored of a unit's load cells: the load of the empty bed."""
+
+    base_kg: float
 
 
 @dataclass(slots=True)
-class _Channel:
-    """One channel of a bed's unit and what looks at it."""
+class _Side:
+    """One bed: its state, the rates of whoever is in it, and the units that watch it."""
 
-    assembler: Assembler
-    detectors: list[Detector]
+    bed: Bed
+    vitals: VitalsWatch
+    night: Night
+    units: list[str]
+    told: bool | None = None
+    stuck: set[str] = field(default_factory=set)
+    judged_s: float = -STEP_S
 
 
 class BedWatch:
@@ -45,111 +59,221 @@ class BedWatch:
         self._config = config
         self._home = home
         self._times = times
-        self._channels: dict[str, dict[tuple[int, int], _Channel]] = {}
+        self._sensors: dict[str, BedSensors] = {}
+        self._base_kg: dict[str, float] = {}
+        self._lost: dict[str, int] = {}
+        self._sides: dict[str, _Side] = {}
         night = (config.alarm.night_start, config.alarm.night_end)
-        self.beds = {
-            unit.bed: Bed(config.alarm.bed_return_s, night, host_boot)
-            for unit in config.unit
-            if unit.bed is not None
-        }
+        limits = _limits(config)
+        for unit in config.unit:
+            if unit.bed is None:
+                continue
+            side = self._sides.get(unit.bed)
+            if side is None:
+                bed = Bed(config.alarm.bed_return_s, night, host_boot)
+                side = _Side(bed, VitalsWatch(limits, host_boot), Night(), [])
+                self._sides[unit.bed] = side
+            side.units.append(unit.id)
 
     def take(self, unit_id: str, block: Samples, now: Instant) -> list[Finding]:
-        """Take the next block of a channel."""
-        channels = self._channels.setdefault(unit_id, {})
-        key = (block.quantity, block.channel)
-        entry = channels.get(key)
-        if entry is None:
-            quantity = BY_CODE.get(block.quantity)
-            if quantity is None or len(channels) >= MAX_CHANNELS:
-                return []
-            channel = Channel(unit_id, quantity)
-            entry = channels[key] = _Channel(
-                Assembler(channel), self._detectors(unit_id, channel, quantity)
-            )
-        return self._feed(unit_id, entry, entry.assembler.add(block), now)
+        """Take the next block of a channel; units without a bed are not judged."""
+        if self._home.unit(unit_id).bed is None:
+            return []
+        try:
+            found = self._sensors_of(unit_id).take(block, now.monotonic_s)
+        except RateError as error:
+            return [self._home.cause("sensor_fault", unit_id, now.utc_s, reason=str(error))]
+        return self._judge_all(unit_id, found, now)
+
+    def take_reading(self, unit_id: str, reading: Reading, now: Instant) -> None:
+        """Take a rate that a module measured itself."""
+        if self._home.unit(unit_id).bed is not None:
+            self._sensors_of(unit_id).take_reading(reading, now.monotonic_s)
 
     def tick(self, now: Instant) -> list[Finding]:
-        """Look for channels without data and beds not returned to."""
+        """Look for silence, at the rates once a second, and for beds not returned to."""
         findings: list[Finding] = []
-        for unit_id, channels in self._channels.items():
+        for unit_id, sensors in self._sensors.items():
             uptime_s = self._times[unit_id].uptime(now.monotonic_s)
-            if uptime_s is None:
-                continue
-            for entry in channels.values():
-                gap = entry.assembler.check_silence(uptime_s)
-                if gap is not None:
-                    findings += self._feed(unit_id, entry, [gap], now)
-        for bed_id, bed in self.beds.items():
-            if bed.take_due(now):
-                findings.append(self._not_returned(bed_id, bed, now))
+            if uptime_s is not None:
+                found = sensors.check_silence(uptime_s, now.monotonic_s)
+                findings += self._judge_all(unit_id, found, now)
+        for bed_id, side in self._sides.items():
+            findings += self._tell_stuck(side)
+            findings += self._reconcile(bed_id, side, now)
+            if now.monotonic_s - side.judged_s >= STEP_S:
+                side.judged_s = now.monotonic_s
+                findings += self._look_at_rates(bed_id, side, now)
+            if side.bed.take_due(now):
+                findings.append(self._not_returned(side, now))
         return findings
 
     def due_s(self) -> float | None:
         """Return when `tick` is to be called at the latest (monotonic), or None."""
-        dues = (bed.due_s() for bed in self.beds.values())
+        dues = (side.bed.due_s() for side in self._sides.values())
         return min((due for due in dues if due is not None), default=None)
 
     def end_boot(self, unit_id: str) -> None:
         """Forget a unit's channels; its next boot counts time anew. Beds stay as they are."""
-        self._channels.pop(unit_id, None)
+        sensors = self._sensors.pop(unit_id, None)
+        if sensors is not None:
+            self._base_kg[unit_id] = sensors.base_kg
+            self._lost[unit_id] = self._lost.get(unit_id, 0) + sensors.lost
 
     def lost(self, unit_id: str) -> int:
         """Return the samples of a unit that never came."""
-        return sum(entry.assembler.lost for entry in self._channels.get(unit_id, {}).values())
+        sensors = self._sensors.get(unit_id)
+        return self._lost.get(unit_id, 0) + (0 if sensors is None else sensors.lost)
 
     def facts(self) -> dict[str, bytes]:
-        """Return what is to be stored of each bed."""
-        return {
-            f"bed:{name}": msgspec.json.encode(bed.fact)
-            for name, bed in self.beds.items()
-            if bed.fact is not None
-        }
+        """Return what is to be stored of each bed and its load cells."""
+        encode = msgspec.json.encode
+        facts = {}
+        for name, side in self._sides.items():
+            facts[f"vitals:{name}"] = side.vitals.store()
+            if side.bed.fact is not None:
+                facts[f"bed:{name}"] = encode(side.bed.fact)
+            if side.night.fact is not None:
+                facts[f"night:{name}"] = encode(side.night.fact)
+        for unit_id, sensors in self._sensors.items():
+            facts[f"load:{unit_id}"] = encode(BaseFact(round(sensors.base_kg, 1)))
+        return facts
 
     def restore(self, name: str, body: bytes, now: Instant) -> None:
         """Take back a stored fact; one of a bed that is no more is left."""
-        kind, _, bed_id = name.partition(":")
-        if kind == "bed" and bed_id in self.beds:
-            self.beds[bed_id].restore(body, now)
+        kind, _, subject = name.partition(":")
+        if kind == "load":
+            self._base_kg[subject] = msgspec.json.decode(body, type=BaseFact).base_kg
+        side = self._sides.get(subject)
+        if side is None:
+            return
+        if kind == "bed":
+            side.bed.restore(body, now)
+        elif kind == "vitals":
+            side.vitals.restore(body, now)
+        elif kind == "night":
+            side.night.restore(body)
 
-    def _detectors(self, unit_id: str, channel: Channel, quantity: Quantity) -> list[Detector]:
-        if quantity is LOAD and self._home.unit(unit_id).bed is not None:
-            bed = self._config.bed
-            return [BedOccupancy(channel, bed.occupied_kg, bed.on_delay_s, bed.off_delay_s)]
-        return []
+    def _sensors_of(self, unit_id: str) -> BedSensors:
+        sensors = self._sensors.get(unit_id)
+        if sensors is None:
+            base_kg = self._base_kg.get(unit_id, 0.0)
+            sensors = self._sensors[unit_id] = BedSensors(unit_id, self._config.bed, base_kg)
+        return sensors
 
-    def _feed(
-        self, unit_id: str, entry: _Channel, parts: Iterable[Chunk | Gap], now: Instant
-    ) -> list[Finding]:
+    def _judge_all(self, unit_id: str, found: list[Detection], now: Instant) -> list[Finding]:
         findings: list[Finding] = []
-        for part in parts:
-            for detector in entry.detectors:
-                found = detector.gap(part) if isinstance(part, Gap) else detector.update(part)
-                for detection in found:
-                    findings += self._judge(unit_id, detection, now)
+        for detection in found:
+            findings += self._judge(unit_id, detection, now)
         return findings
 
     def _judge(self, unit_id: str, detection: Detection, now: Instant) -> list[Finding]:
         onset_utc_s = self._times[unit_id].utc(detection.onset_s, now)
-        unit = self._home.unit(unit_id)
-        if detection.kind not in ("bed_entered", "bed_left") or unit.bed is None:
+        if detection.kind not in ("bed_entered", "bed_left"):
             return [self._home.detected(unit_id, detection, onset_utc_s)]
-        bed = self.beds[unit.bed]
+        bed_id = self._home.unit(unit_id).bed
+        assert bed_id is not None
+        side = self._sides[bed_id]
         occupied = detection.kind == "bed_entered"
-        news = BedNews(unit.bed, unit_id, unit.place, occupied, onset_utc_s)
+        if side.told is occupied or self._combined(side) is not occupied:
+            return []  # another sensor of this bed has told it, or knows better
+        return self._turn(bed_id, side, unit_id, occupied, onset_utc_s, now)
+
+    def _turn(
+        self, bed_id: str, side: _Side, unit_id: str, occupied: bool, at_utc_s: float, now: Instant
+    ) -> list[Finding]:
+        side.told = occupied
+        side.night.note(occupied, at_utc_s)
+        place = self._home.unit(unit_id).place
+        news = BedNews(bed_id, unit_id, place, occupied, at_utc_s)
         if not occupied:
-            bed.leave(onset_utc_s, now)
+            side.bed.leave(at_utc_s, now)
             return [news]
-        bed.enter(onset_utc_s)
+        side.bed.enter(at_utc_s)
         return [news, Over("bed_exit_not_returned", self._home.subject(unit_id), "back in bed")]
 
-    def _not_returned(self, bed_id: str, bed: Bed, now: Instant) -> Cause:
-        unit_id = next(unit.id for unit in self._config.unit if unit.bed == bed_id)
-        left_utc_s = bed.fact.since_utc_s if bed.fact else now.utc_s
+    def _combined(self, side: _Side) -> bool | None:
+        """Return who is in a bed: empty only when every unit that knows says so."""
+        known = [
+            sensors.occupied
+            for unit_id in side.units
+            if (sensors := self._sensors.get(unit_id)) is not None and sensors.occupied is not None
+        ]
+        return any(known) if known else None
+
+    def _reconcile(self, bed_id: str, side: _Side, now: Instant) -> list[Finding]:
+        """Tell what changed because another sensor took over."""
+        occupied = self._combined(side)
+        if occupied is None or occupied is side.told:
+            return []
+        return self._turn(bed_id, side, side.units[0], occupied, now.utc_s, now)
+
+    def _tell_stuck(self, side: _Side) -> list[Finding]:
+        """Say that a sensor that was stuck (its detector has told that) lives again."""
+        stuck = {
+            unit_id
+            for unit_id in side.units
+            if unit_id in self._sensors and self._sensors[unit_id].stuck
+        }
+        free = side.stuck - stuck
+        side.stuck = stuck
+        return [Over("sensor_stuck", unit_id, "values change again") for unit_id in sorted(free)]
+
+    def _look_at_rates(self, bed_id: str, side: _Side, now: Instant) -> list[Finding]:
+        """Serve the delays with this second's rates."""
+        unit_id = side.units[0]
+        heart = respiration = None
+        for one in side.units:
+            sensors = self._sensors.get(one)
+            if sensors is not None:
+                heart = heart or sensors.rate(HEART_RATE.code, now.monotonic_s)
+                respiration = respiration or sensors.rate(RESPIRATION_RATE.code, now.monotonic_s)
+                unit_id = one if sensors.has_strip else unit_id
+        has_rates = any(one in self._sensors and self._sensors[one].has_strip for one in side.units)
+        if not has_rates and heart is None and respiration is None:
+            return []
+        findings: list[Finding] = []
+        changes = side.vitals.update(now.monotonic_s, heart, respiration, self._combined(side))
+        for change in changes:
+            if isinstance(change, Vitals):
+                place = self._home.unit(unit_id).place
+                findings.append(VitalsNews(bed_id, unit_id, place, now.utc_s, change))
+            else:
+                findings.append(self._condition(unit_id, change, now))
+        summary = side.night.take_due(now)
+        if summary is not None:
+            place = self._home.unit(unit_id).place
+            night = side.vitals.take_night()
+            findings.append(SleepNews(bed_id, unit_id, place, summary, night))
+        return findings
+
+    def _condition(self, unit_id: str, change: Change, now: Instant) -> Finding:
+        condition = change.condition
+        if not change.active:
+            is_technical = condition is Condition.VITALS_UNAVAILABLE
+            subject = unit_id if is_technical else self._home.subject(unit_id)
+            return Over(condition.value, subject, change.reason)
+        evidence = {"delay_s": change.evidence["delay_s"]}
+        if self._config.consent.vitals:
+            evidence = dict(change.evidence)
+        onset_utc_s = now.utc_of(change.onset_s)
+        return self._home.cause(
+            condition.value, unit_id, onset_utc_s, evidence=evidence, reason=change.reason
+        )
+
+    def _not_returned(self, side: _Side, now: Instant) -> Cause:
+        left_utc_s = side.bed.fact.since_utc_s if side.bed.fact else now.utc_s
         away_s = round(now.utc_s - left_utc_s)
         return self._home.cause(
             "bed_exit_not_returned",
-            unit_id,
+            side.units[0],
             now.utc_s,
             evidence={"away_s": float(away_s)},
             reason=f"out of bed for {away_s} s",
         )
+
+
+def _limits(config: Config) -> Limits:
+    values = msgspec.structs.asdict(config.vitals)
+    latching = tuple(Condition(name) for name in values.pop("latching"))
+    return Limits(**values, latching=latching)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from edge_agent.home.cause import Cause, Noted, Over
+from edge_agent.home.night import NightSummary
+from edge_agent.home.vitals_sums import Night, Vitals
 from protocol.messages import Hello, Status
 
 
@@ -28,4 +30,26 @@ class BedNews:
     since_utc_s: float
 
 
-Finding = Cause | Over | Noted | UnitNews | BedNews
+@dataclass(frozen=True, slots=True)
+class VitalsNews:
+    """A minute of heart and breath in a bed. Health data: it leaves the home by consent only."""
+
+    bed: str
+    unit: str
+    place: str
+    at_utc_s: float
+    vitals: Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class SleepNews:
+    """A night in a bed. Health data: it leaves the home by consent only."""
+
+    bed: str
+    unit: str
+    place: str
+    summary: NightSummary
+    night: Night
+
+
+Finding = Cause | Over | Noted | UnitNews | BedNews | VitalsNews | SleepNews

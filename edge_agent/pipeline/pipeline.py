@@ -88,6 +88,7 @@ class Pipeline:
         if isinstance(message, Samples):
             return self._take_samples(unit_id, message, now)
         if isinstance(message, Reading):
+            self._beds.take_reading(unit_id, message, now)
             return self._activity.take(unit_id, message, now)
         if isinstance(message, Event):
             pressed = message.kind == EventKind.CALL_PRESSED
@@ -133,10 +134,12 @@ class Pipeline:
 
     def tick(self, now: Instant) -> list[Finding]:
         """Look for silence: channels without data, units without a word, beds not returned to."""
-        findings = [
-            *self._joined([*self._falls.tick(now), *self._radars.tick(now)]),
+        seen: list[Finding | Support] = [
+            *self._falls.tick(now),
+            *self._radars.tick(now),
             *self._with_signs(self._beds.tick(now), now),
         ]
+        findings = self._joined(seen)
         online = {unit_id for unit_id, state in self._units.items() if state.online}
         findings += self._activity.tick(now, online)
         for unit_id, state in self._units.items():
@@ -162,7 +165,8 @@ class Pipeline:
     def samples_lost(self) -> dict[str, int]:
         """Return the samples lost so far, by unit."""
         return {
-            unit_id: self._falls.lost(unit_id) + self._beds.lost(unit_id) for unit_id in self._units
+            unit_id: sum(watch.lost(unit_id) for watch in (self._falls, self._radars, self._beds))
+            for unit_id in self._units
         }
 
     def facts(self) -> dict[str, bytes]:

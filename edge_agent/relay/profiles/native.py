@@ -4,6 +4,8 @@
 anzhen/v1/{region}/{home}/alarm/{alarm_id}     QoS 1              one event
                          /alarms/open          QoS 1, retained    last events of open alarms
                          /occupancy/{place}    QoS 1, retained
+                         /vitals/{bed}         QoS 1, a minute; by consent only
+                         /sleep/{bed}          QoS 1, a night; by consent only
                          /unit/{unit}/state    QoS 1, retained
                          /agent/state          QoS 1, retained, will
                          /command/{name}       in; a retained one is refused
@@ -78,6 +80,44 @@ class Occupancy(msgspec.Struct, frozen=True):
     unit: str | None = None
 
 
+class RateBody(msgspec.Struct, frozen=True):
+    """A rate over a minute or a night; `share` is the part of the time that had a value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    quality: float
+    share: float
+
+
+class VitalsBody(msgspec.Struct, frozen=True):
+    """A minute of heart and breath in a bed."""
+
+    bed: str
+    place: str
+    unit: str
+    at: str
+    occupied: bool | None
+    heart_rate: RateBody
+    respiration: RateBody
+
+
+class SleepBody(msgspec.Struct, frozen=True):
+    """A night in a bed."""
+
+    bed: str
+    place: str
+    unit: str
+    begin: str
+    end: str
+    in_bed_s: float
+    exits: int
+    longest_absence_s: float
+    restless: int
+    heart_rate: RateBody
+    respiration: RateBody
+
+
 class NativeProfile:
     """Builds publications and reads commands for one home."""
 
@@ -109,6 +149,14 @@ class NativeProfile:
     def occupancy(self, occupancy: Occupancy) -> Publication:
         """Return the retained occupancy of a place."""
         return self._retained(f"occupancy/{occupancy.place}", occupancy)
+
+    def vitals(self, vitals: VitalsBody) -> Publication:
+        """Return a minute of vital signs."""
+        return Publication(f"{self._prefix}vitals/{vitals.bed}", msgspec.json.encode(vitals))
+
+    def sleep(self, sleep: SleepBody) -> Publication:
+        """Return the summary of a night."""
+        return Publication(f"{self._prefix}sleep/{sleep.bed}", msgspec.json.encode(sleep))
 
     def response(self, name: str, response: Response) -> Publication:
         """Return the answer to a command."""
