@@ -33,7 +33,14 @@ from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import AGENT, Home
 from edge_agent.link.link import Link
 from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
-from edge_agent.pipeline.findings import BedNews, Finding, SleepNews, UnitNews, VitalsNews
+from edge_agent.pipeline.findings import (
+    BedNews,
+    BedWarning,
+    Finding,
+    SleepNews,
+    UnitNews,
+    VitalsNews,
+)
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.relay.health import health_publication
 from edge_agent.relay.mqtt import Broker
@@ -266,6 +273,17 @@ class Agent:
                 self._take_unit_news(finding, now)
             elif isinstance(finding, BedNews):
                 self._take_bed_news(finding, now)
+            elif isinstance(finding, BedWarning):
+                self._publish(
+                    self._retained.note_bed_warning(
+                        finding.bed,
+                        finding.unit,
+                        finding.place,
+                        now,
+                        what=finding.what,
+                        at_utc_s=finding.at_utc_s,
+                    )
+                )
             elif isinstance(finding, VitalsNews | SleepNews) and self._config.consent.vitals:
                 self._publish(health_publication(self._profile, finding))
             if isinstance(finding, Cause | Over | Noted) and finding.origin is not None:

@@ -93,6 +93,9 @@ class InputConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 Metres = Annotated[float, msgspec.Meta(ge=-20, le=20, description="metres, -20 to 20")]
 
 
+Axis = Annotated[float, msgspec.Meta(ge=-100, le=100, description="a number, -100 to 100")]
+
+
 class ZoneConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A rectangle of the floor on the radar's axes: x to its right, y ahead of it."""
 
@@ -109,6 +112,16 @@ class RadarConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     zone: Annotated[list[ZoneConfig], msgspec.Meta(max_length=16)] = []
 
 
+class TagConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An accelerometer on the breastbone: whoever wears it sleeps in `bed`.
+
+    `up` is the wearer's long axis towards the head in the sensor's frame, any length.
+    """
+
+    bed: Identifier
+    up: tuple[Axis, Axis, Axis]
+
+
 class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One unit: the line it hangs on, where it is and whom it covers."""
 
@@ -123,6 +136,7 @@ class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = 115200
     input: Annotated[list[InputConfig], msgspec.Meta(max_length=32)] = []
     radar: RadarConfig | None = None
+    tag: TagConfig | None = None
     worn: bool | None = None
     """Whether its person carries it from place to place; by default a source `pendant` is."""
 
@@ -314,6 +328,14 @@ def check_references(config: Config) -> None:
             if one.channel in [other.channel for other in unit.input[:at]]:
                 key = f"unit[{number}].input[{at}].channel"
                 raise ConfigError(key, f"channel {one.channel} is there twice")
+        if unit.tag is not None:
+            beds = [one.bed for one in config.unit if one.bed is not None]
+            if unit.tag.bed not in beds:
+                allowed = ", ".join(beds) or "none is defined"
+                why = f"no bed {unit.tag.bed!r}; beds: {allowed}"
+                raise ConfigError(f"unit[{number}].tag.bed", why)
+            if not any(unit.tag.up):
+                raise ConfigError(f"unit[{number}].tag.up", "not a direction")
         if unit.radar is not None:
             _check_spans(f"unit[{number}].radar", unit.radar)
         if unit.port in ports[:number]:

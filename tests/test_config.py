@@ -37,7 +37,7 @@ def test_a_good_file_is_frozen_values_with_defaults():
 @pytest.mark.parametrize(
     ("addition", "message"),
     [
-        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input, radar, worn"),
+        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input, radar, tag, worn"),
         ("baud = '9600'", "unit[0].baud: expected `int`, got `str`; allowed: bits a second, 9600 to 4000000"),
         ("baud = 300", "unit[0].baud: expected `int` >= 9600; allowed: bits a second, 9600 to 4000000"),
         ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),

@@ -31,6 +31,17 @@ class BedNews:
 
 
 @dataclass(frozen=True, slots=True)
+class BedWarning:
+    """Somebody sits up in bed, or rose unseen: `sitting_up`, `risen`. It raises no alarm."""
+
+    bed: str
+    unit: str
+    place: str
+    at_utc_s: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class VitalsNews:
     """A minute of heart and breath in a bed. Health data: it leaves the home by consent only."""
 
@@ -52,4 +63,4 @@ class SleepNews:
     night: Night
 
 
-Finding = Cause | Over | Noted | UnitNews | BedNews | VitalsNews | SleepNews
+Finding = Cause | Over | Noted | UnitNews | BedNews | BedWarning | VitalsNews | SleepNews

@@ -26,6 +26,7 @@ from edge_agent.pipeline.beds import BedWatch
 from edge_agent.pipeline.falls import FallWatch
 from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
 from edge_agent.pipeline.radars import RadarWatch
+from edge_agent.pipeline.tags import TagWatch
 from edge_agent.pipeline.times import UnitTimes
 from edge_agent.unit import LinkLost, Received
 from protocol.messages import Event, EventKind, Hello, Impact, Log, Reading, Samples, Status
@@ -61,6 +62,7 @@ class Pipeline:
         self._falls = FallWatch(home, self._times)
         self._beds = BedWatch(config, home, self._times, host_boot)
         self._radars = RadarWatch(config, home, self._times)
+        self._tags = TagWatch(config, self._times)
         self._fusion = Fusion(home.people, home.worn)
         self._activity = ActivityWatch(config, home, self._times, host_boot, now)
         units: dict[str, list[str]] = {}
@@ -114,7 +116,7 @@ class Pipeline:
     ) -> Sequence[Finding | Support]:
         if block.quantity == ACCELERATION.code:
             self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
-            return self._falls.take(unit_id, block, now)
+            return [*self._tags.take(unit_id, block, now), *self._falls.take(unit_id, block, now)]
         if block.quantity == RADAR_TRACK.code:
             self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
             return self._radars.take(unit_id, block, now)

@@ -101,3 +101,16 @@ class RetainedState:
         )
         self._occupancy[place] = occupancy
         return self._profile.occupancy(occupancy)
+
+    def note_bed_warning(
+        self, bed: str, unit: str, place: str, now: Instant, *, what: str, at_utc_s: float
+    ) -> Publication:
+        """Take that somebody sits up in a bed; it stands until the bed's next news."""
+        occupancy = self._occupancy.get(place)
+        if occupancy is None or occupancy.bed != bed:
+            occupancy = Occupancy(
+                place=place, occupied=True, since=format_utc(at_utc_s), at="", bed=bed, unit=unit
+            )
+        occupancy = replace(occupancy, at=format_utc(now.utc_s), warning=what)
+        self._occupancy[place] = occupancy
+        return self._profile.occupancy(occupancy)

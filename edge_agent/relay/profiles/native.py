@@ -78,6 +78,8 @@ class Occupancy(msgspec.Struct, frozen=True):
     at: str
     bed: str | None = None
     unit: str | None = None
+    warning: str | None = None
+    """`sitting_up` or `risen`, from a tag, until the bed is left or entered again."""
 
 
 class RateBody(msgspec.Struct, frozen=True):
