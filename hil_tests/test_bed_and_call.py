@@ -3,12 +3,24 @@
 import asyncio
 import json
 
+import msgspec
 import numpy as np
+import pytest
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import AlarmConfig, Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
+from edge_agent.config import (
+    AlarmConfig,
+    Config,
+    ConsentConfig,
+    HomeConfig,
+    MqttConfig,
+    PlaceConfig,
+    UnitConfig,
+)
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.simulator.player import write_ads1115, write_nau7802
+from edge_agent.simulator.sensors.bed import BedSpan, BedState, load, strip
+from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec
 
@@ -31,8 +43,9 @@ def make_config(port: int | None = None) -> Config:
     )
 
 
-def bed_unit(stage: Stage, load_kg: np.ndarray) -> UnitSpec:
-    strip_v = 1.0 + 0.01 * np.sin(np.arange(1000) / 30)
+def bed_unit(stage: Stage, load_kg: np.ndarray, strip_v: np.ndarray | None = None) -> UnitSpec:
+    if strip_v is None:
+        strip_v = 1.0 + 0.01 * np.sin(np.arange(1000) / 30)
     return UnitSpec(
         "bed-1",
         "bed",
@@ -109,6 +122,27 @@ def test_a_pulled_cord_lights_at_once_and_shows_how_far_the_call_has_come(broker
     changes = [json.loads(line) for line in outputs.splitlines()]
     first = next(change for change in changes if change["t"] >= 5000)
     assert first["t"] <= 6000
+
+
+def test_heart_and_breath_of_a_sleeper_reach_a_subscriber_where_consent_says_so(broker, subscriber):
+    seconds = 135.0
+    lying = [BedSpan(0.0, seconds, BedState.LYING)]
+    volts, _ = strip(lying, Sleeper(heart_rate_bpm=64.0, turns_per_hour=0.0), 100.0, seconds, 3)
+    kg, _ = load(lying, Sleeper(turns_per_hour=0.0), seconds, 3)
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, kg, volts))
+        stage.start_unit(bath_unit([]))
+        await asyncio.sleep(seconds)
+        return stage.events
+
+    config = msgspec.structs.replace(make_config(broker.port), consent=ConsentConfig(vitals=True))
+    assert on_stage(config, StageOptions(), story) == []
+    told = [json.loads(body) for topic, body in subscriber.lines() if topic.endswith("/vitals/b1")]
+    assert told
+    assert told[-1]["heart_rate"]["mean"] == pytest.approx(64.0, abs=2.0)
+    assert told[-1]["respiration"]["mean"] == pytest.approx(15.0, abs=1.5)
 
 
 def test_a_call_nobody_acknowledges_sounds_at_the_bed_too_with_no_platform_at_all():
