@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 STUBS := typings/.installed
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: demo check test hil bench clean lock
+.PHONY: demo check test hil bench crash clean lock
 
 # Everything on this machine, no hardware: a simulated night, shown as it happens.
 demo: $(BIN)/anzhen
@@ -32,6 +32,10 @@ test: $(INSTALLED)
 
 hil: $(INSTALLED)
 	$(BIN)/pytest -q hil_tests
+
+# Kill -9 of agent and broker at random instants under a stream of alarms; N runs.
+crash: $(INSTALLED)
+	$(BIN)/python -m hil_tests.crash $(or $(N),1000)
 
 bench: $(INSTALLED)
 	$(BIN)/anzhen bench

@@ -20,7 +20,7 @@ from edge_agent.config import Config, ConfigError, UnitConfig, load
 from edge_agent.console import ABSENT, INTERRUPTED, NO, OK, WRONG_INPUT, say, show
 from edge_agent.control import ask
 from edge_agent.link.serial_port import SerialPort
-from edge_agent.outbox import OutboxError
+from edge_agent.outbox.rows import OutboxError
 from edge_agent.state import StateDir, StateError
 
 DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
@@ -84,9 +84,26 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     score = commands.add_parser("score", help="how good a detector is on recordings")
-    score.add_argument("detector", choices=["fall", "heart-rate", "respiration", "sit-up"])
-    score.add_argument("file", type=Path, help="recordings: flat fall trials, or a bed strip")
+    score.add_argument(
+        "detector",
+        choices=[
+            "fall", "radar-fall", "heart-rate", "respiration", "sit-up", "bed-exit", "inactivity",
+            "stay",
+        ],
+    )  # fmt: skip
+    score.add_argument("file", type=Path, help="recordings: a file, or for some a folder")
     score.add_argument("--json", action="store_true", help="one JSON object")
+    score.add_argument("--plot", type=Path, metavar="DIR", help="draw curves and worst cases")
+    how = score.add_mutually_exclusive_group()
+    how.add_argument(
+        "--blank", action="store_true", help="fall: carry nothing from trial to trial of a person"
+    )
+    how.add_argument(
+        "--damage", action="store_true", help="fall: rotated, resampled, clipped, packets lost"
+    )
+    how.add_argument(
+        "--held-out", action="store_true", help="fall, a folder: people and sets left out (minutes)"
+    )
     score.set_defaults(command=_score)
 
     train = commands.add_parser("train", help="fit a detector's parameters anew")

@@ -32,7 +32,8 @@ from edge_agent.home.agent_health import AgentHealth
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import AGENT, Home
 from edge_agent.link.link import Link
-from edge_agent.outbox import Batch, Outbox, Row, Stored, UnitEvent
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Batch, OutboxError, Row, Stored, Telemetry, UnitEvent
 from edge_agent.pipeline.findings import (
     BedNews,
     BedWarning,
@@ -42,7 +43,7 @@ from edge_agent.pipeline.findings import (
     VitalsNews,
 )
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.relay.health import health_publication
+from edge_agent.relay.health import health_message
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import NativeProfile, Publication
 from edge_agent.relay.relay import Hooks, Relay
@@ -66,6 +67,13 @@ STAGES = {
 
 FACTS_S = 60.0
 """What is known of the home is stored at least this often when it changed, and with every cause."""
+
+ORIGINS_KEPT = 64
+"""Records of units, for each alarm, whose units are told how it goes on: the newest presses."""
+
+CAPACITY_S = 600.0
+LEAST_DAYS = 30.0
+"""How often the room on the disk is looked at, and from how few days on it is a fault."""
 
 FALSE_ALARM = "false_alarm"
 """The reason of a `close` that says there was no emergency; inactivity learns from it."""
@@ -110,6 +118,8 @@ class Agent:
         self._pipeline = Pipeline(config, self._home, host_boot, now)
         self._health = AgentHealth(now)
         self._certificate_ends_s: float | None = None
+        self._capacity_due_s = now.monotonic_s + CAPACITY_S
+        self._low: str | None = None
         self._table = AlarmTable(identity, _policy(config.alarm), clock.random)
         self._profile = NativeProfile(config.home.region, config.home.home)
         self._retained = RetainedState(self._profile, identity.agent)
@@ -187,6 +197,8 @@ class Agent:
                 }
                 for route, waiting in (await self.outbox.backlog()).items()
             ],
+            "outbox": msgspec.to_builtins(self.outbox.health)
+            | msgspec.to_builtins(await self.outbox.capacity()),
             "open_alarms": msgspec.to_builtins(self._retained.open_events),
         }
 
@@ -221,9 +233,10 @@ class Agent:
                 if isinstance(message, Event | Impact):
                     name = Origin(item.unit_id, message.boot_id, message.seq)
                     if name in known:
-                        self._acknowledge(name, Stage.STORED)
+                        if known[name]:
+                            self._acknowledge(name, Stage.STORED)
                         continue
-                    known.add(name)
+                    known[name] = False  # its own commit acknowledges it
                 findings += self._take(item, now)
             await self._act(findings + self._pipeline.poll(now), now)
 
@@ -241,15 +254,19 @@ class Agent:
             reason = f"{what} could not be processed: {type(error).__name__}"
             return [self._home.cause("sensor_fault", item.unit_id, now.utc_s, reason=reason)]
 
-    async def _known(self, drained: list[Received]) -> set[Origin]:
-        """Return which events of units were stored before; those are only acknowledged."""
-        known = set()
+    async def _known(self, drained: list[Received]) -> dict[Origin, bool]:
+        """Return which events of units were put before, and whether they are on disk.
+
+        Those are only acknowledged; while one is only in memory, its unit keeps it.
+        """
+        known = {}
         for item in drained:
             message = item.message
             if isinstance(message, Event | Impact):
                 name = Origin(item.unit_id, message.boot_id, message.seq)
-                if await self.outbox.knows(name.unit, name.boot_id, name.seq) is not None:
-                    known.add(name)
+                found = await self.outbox.knows(name.unit, name.boot_id, name.seq)
+                if found is not None:
+                    known[name] = found.is_durable
         return known
 
     async def _act(self, findings: list[Finding], now: Instant) -> None:
@@ -285,12 +302,14 @@ class Agent:
                     )
                 )
             elif isinstance(finding, VitalsNews | SleepNews) and self._config.consent.vitals:
-                self._publish(health_publication(self._profile, finding))
+                batch.telemetry.append(Telemetry(*health_message(finding)))
             if isinstance(finding, Cause | Over | Noted) and finding.origin is not None:
                 name = finding.origin
                 batch.unit_events.append(UnitEvent(name.unit, name.boot_id, name.seq, alarm_id))
                 if alarm_id is not None:
-                    self._origins.setdefault(alarm_id, []).append(name)
+                    names = self._origins.setdefault(alarm_id, [])
+                    names.append(name)
+                    del names[:-ORIGINS_KEPT]
         batch.facts = self._changed_facts()
         await self._commit(batch, changes, now)
 
@@ -307,23 +326,24 @@ class Agent:
         self._timers_changed.set()
         if not batch:
             return
-        await self.outbox.put(batch, now.utc_s)
-        for event in batch.unit_events:
-            self._acknowledge(Origin(event.unit, event.boot_id, event.seq), Stage.STORED)
+        durable = await self.outbox.put(batch, now.utc_s)
+        if durable:
+            for event in batch.unit_events:
+                self._acknowledge(Origin(event.unit, event.boot_id, event.seq), Stage.STORED)
         for change in changes:
-            self._tell(change)
+            self._tell(change, durable=durable)
         if changes:
             self._publish(self._retained.open_alarms())
         if self.relay is not None:
             self.relay.wake()
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: Change, *, durable: bool) -> None:
         event = change.alarm.last
         self._retained.note_alarm(change.alarm)
         self._onsite_changed.set()
         stage = STAGES.get(event.state)
         for origin in self._origins.get(event.alarm_id, ()):
-            if stage is not None:
+            if stage is not None and durable:  # any stage lets its unit forget the record
                 self._acknowledge(origin, stage)
         if not change.alarm.is_open:
             self._origins.pop(event.alarm_id, None)
@@ -353,7 +373,13 @@ class Agent:
 
     async def _tick(self) -> None:
         while True:
+            if self.outbox.health.must_restart:
+                raise OutboxError("the disk is back with alarms of an earlier run: start again")
             now = self._clock.now()
+            if now.monotonic_s >= self._capacity_due_s:
+                self._capacity_due_s = now.monotonic_s + CAPACITY_S
+                days = (await self.outbox.capacity()).days
+                self._low = f"room for {days:.0f} days" if days < LEAST_DAYS else None
             await self._act(self._pipeline.tick(now) + self._faults(now), now)
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
@@ -365,7 +391,9 @@ class Agent:
             Over(fault.condition, AGENT, fault.reason)
             if fault.is_over
             else self._home.agent_cause(fault.condition, now.utc_s, fault.reason)
-            for fault in self._health.check(now, routes, self._certificate_ends_s)
+            for fault in self._health.check(
+                now, routes, self._certificate_ends_s, self.outbox.health.trouble or self._low
+            )
         ]
 
     async def _sound(self) -> None:

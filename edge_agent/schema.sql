@@ -1,5 +1,8 @@
 -- The outbox: every alarm and event before anyone else hears of it.
--- user_version 1. Additive changes only; a migration keeps every row.
+-- Steps of the schema: a new database takes all of them, an older one those it lacks, each in
+-- one transaction. Additive changes only; a step keeps every row.
+
+-- version 1
 
 CREATE TABLE alarms (
     alarm_id TEXT PRIMARY KEY,
@@ -43,4 +46,16 @@ CREATE TABLE facts (                  -- what must outlive a restart: bed timers
     body BLOB NOT NULL
 ) WITHOUT ROWID;
 
-PRAGMA user_version = 1;
+-- version 2: telemetry, behind all alarms and dropped first
+
+CREATE TABLE telemetry (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_s REAL NOT NULL,
+    topic TEXT NOT NULL,              -- below the home's: 'vitals/bed-1'
+    body BLOB NOT NULL
+);
+
+CREATE TABLE cursors (                -- the last row of telemetry that a route has taken
+    route TEXT PRIMARY KEY,
+    row INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -1,10 +1,11 @@
-"""Faults of the agent itself: its clock, its routes, its certificate.
+"""Faults of the agent itself: its clock, its routes, its certificate, its disk.
 
 | condition | raised when | over when |
 |---|---|---|
 | `clock_untrusted` | nobody vouched for the clock for a minute | somebody does |
 | `platform_unreachable` | a route has been down for `ROUTE_S` | it is up |
 | `certificate_expiring` | 30 days or less are left | more are left |
+| `storage_low` | the outbox is only in memory, or its disk nearly full | neither |
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,11 @@ class AgentHealth:
         self._said: set[str] = set()
 
     def check(
-        self, now: Instant, routes: Mapping[str, bool], certificate_ends_s: float | None
+        self,
+        now: Instant,
+        routes: Mapping[str, bool],
+        certificate_ends_s: float | None,
+        storage: str | None = None,
     ) -> list[Fault]:
         """Return the faults that began or ended since the last time.
 
@@ -46,6 +51,7 @@ class AgentHealth:
             now: now.
             routes: whether each route is up.
             certificate_ends_s: UNIX seconds, None without a certificate.
+            storage: what is wrong with the outbox's disk, None when nothing is.
         """
         if now.quality is not Quality.NONE:
             self._trusted_s = now.monotonic_s
@@ -70,6 +76,7 @@ class AgentHealth:
                 "platform_unreachable", bool(down), f"no connection: {', '.join(down) or 'none'}"
             ),
             *self._tell("certificate_expiring", expiring, f"ends in {days} days"),
+            *self._tell("storage_low", storage is not None, storage or ""),
         ]
 
     def _tell(self, condition: str, is_wrong: bool, reason: str) -> list[Fault]:

@@ -1,48 +1,42 @@
-"""A minute of vital signs, a night's sleep, as publications; only consent lets them out."""
+"""A minute of vital signs, a night's sleep, as messages; only consent lets them out."""
+
+import msgspec
 
 from edge_agent.clock import format_utc
 from edge_agent.home.vitals_sums import Share
 from edge_agent.pipeline.findings import SleepNews, VitalsNews
-from edge_agent.relay.profiles.native import (
-    NativeProfile,
-    Publication,
-    RateBody,
-    SleepBody,
-    VitalsBody,
-)
+from edge_agent.relay.profiles.native import RateBody, SleepBody, VitalsBody
 
 
-def health_publication(profile: NativeProfile, news: VitalsNews | SleepNews) -> Publication:
-    """Return news of a bed as a message; whoever publishes it has asked for consent."""
+def health_message(news: VitalsNews | SleepNews) -> tuple[str, bytes]:
+    """Return topic and body of a bed's news; whoever sends it has asked for consent."""
     if isinstance(news, VitalsNews):
         vitals = news.vitals
-        return profile.vitals(
-            VitalsBody(
-                bed=news.bed,
-                place=news.place,
-                unit=news.unit,
-                at=format_utc(news.at_utc_s),
-                occupied=vitals.occupied,
-                heart_rate=_rate(vitals.heart),
-                respiration=_rate(vitals.respiration),
-            )
-        )
-    summary = news.summary
-    return profile.sleep(
-        SleepBody(
+        minute = VitalsBody(
             bed=news.bed,
             place=news.place,
             unit=news.unit,
-            begin=format_utc(summary.begin_utc_s),
-            end=format_utc(summary.end_utc_s),
-            in_bed_s=round(summary.in_bed_s),
-            exits=summary.exits,
-            longest_absence_s=round(summary.longest_absence_s),
-            restless=summary.restless,
-            heart_rate=_rate(news.night.heart),
-            respiration=_rate(news.night.respiration),
+            at=format_utc(news.at_utc_s),
+            occupied=vitals.occupied,
+            heart_rate=_rate(vitals.heart),
+            respiration=_rate(vitals.respiration),
         )
+        return f"vitals/{news.bed}", msgspec.json.encode(minute)
+    summary = news.summary
+    night = SleepBody(
+        bed=news.bed,
+        place=news.place,
+        unit=news.unit,
+        begin=format_utc(summary.begin_utc_s),
+        end=format_utc(summary.end_utc_s),
+        in_bed_s=round(summary.in_bed_s),
+        exits=summary.exits,
+        longest_absence_s=round(summary.longest_absence_s),
+        restless=summary.restless,
+        heart_rate=_rate(news.night.heart),
+        respiration=_rate(news.night.respiration),
     )
+    return f"sleep/{news.bed}", msgspec.json.encode(night)
 
 
 def _rate(share: Share) -> RateBody:

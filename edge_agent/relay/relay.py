@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from edge_agent.alarm.command import Command, Response
 from edge_agent.clock import Clock, Quality
-from edge_agent.outbox import Outbox, Row
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Row, Telemetry
 from edge_agent.relay.mqtt import (
     Broker,
     Connection,
@@ -32,6 +33,7 @@ BACKOFF_SLOWEST_S = 30.0
 BATCH_ROWS = 1
 """Rows asked for at a time: a new high alarm is behind at most one message of a backlog."""
 MAX_RESPONSES = 64
+MAX_TELEMETRY_ATTEMPTS = 3
 RETRY_PARKED_S = 60.0
 """A parked row is tried again this often, after everything else. Parking takes three connections
 that took our birth and then ended on that very row; it must not outlast the cause for long."""
@@ -74,7 +76,8 @@ class Relay:
         self._wake = asyncio.Event()
         self._states: dict[str, Publication] = {}
         self._responses: list[Publication] = []
-        self._unanswered: Row | None = None
+        self._unanswered: Row | Telemetry | None = None
+        self._telemetry_attempts = 0
 
     def wake(self) -> None:
         """Say that the outbox has something new."""
@@ -142,7 +145,12 @@ class Relay:
     async def _count_attempt(self) -> None:
         """Count a connection that ended while a row had no answer."""
         row, self._unanswered = self._unanswered, None
-        if row is not None and await self._outbox.count_attempt(self.name, row.row):
+        if isinstance(row, Telemetry):
+            self._telemetry_attempts += 1
+            if self._telemetry_attempts >= MAX_TELEMETRY_ATTEMPTS:
+                _log.error("route %s: left %s out", self.name, row.topic)
+                await self._pass(row)
+        elif row is not None and await self._outbox.count_attempt(self.name, row.row):
             self.parked += 1
             _log.error("route %s: parked %s event %d", self.name, row.alarm_id, row.event)
 
@@ -175,7 +183,17 @@ class Relay:
         if self._states:
             await connection.publish(self._states.pop(next(iter(self._states))))
             return True
+        for message in await self._outbox.telemetry(self.name, 1):
+            self._unanswered = message
+            await connection.publish(self._profile.telemetry(message.topic, message.body))
+            self._unanswered = None
+            await self._pass(message)
+            return True
         return False
+
+    async def _pass(self, message: Telemetry) -> None:
+        self._telemetry_attempts = 0
+        await self._outbox.passed(self.name, message.row, self._clock.now().utc_s)
 
     async def _listen(self, connection: Connection) -> None:
         async for arrived in connection.messages():

@@ -1,5 +1,6 @@
 """A bed with strip and load, played as blocks: rates, their alarms, who is in it."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,7 @@ from edge_agent.home.cause import Cause, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import BedNews, SleepNews, VitalsNews
 from edge_agent.pipeline.pipeline import Pipeline
-from edge_agent.relay.health import health_publication
-from edge_agent.relay.profiles.native import NativeProfile
+from edge_agent.relay.health import health_message
 from edge_agent.simulator.sensors.bed import BedSpan, BedState, load, strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.unit import Received
@@ -96,9 +96,9 @@ def test_a_minute_of_heart_and_breath_is_told_with_its_quality():
     assert last.heart.mean == pytest.approx(64.0, abs=2.0)
     assert last.respiration.mean == pytest.approx(15.0, abs=1.5)
     assert last.heart.share > 0.8
-    publication = health_publication(NativeProfile("640302001001", "h1"), news[-1])
-    assert publication.topic == "anzhen/v1/640302001001/h1/vitals/b1"
-    assert not publication.retain
+    topic, body = health_message(news[-1])
+    assert topic == "vitals/b1"
+    assert json.loads(body)["heart_rate"]["mean"] == pytest.approx(64.0, abs=2.0)
 
 
 def test_breathing_that_stops_is_a_cause_at_once():

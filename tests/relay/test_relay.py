@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from edge_agent.alarm.alarm import State
 from edge_agent.alarm.command import Response
-from edge_agent.outbox import Batch, Outbox
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Batch
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile
 from edge_agent.relay.relay import Hooks, Relay

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.clock import Instant, Quality, SystemClock
 from edge_agent.config import ConfigError, TlsConfig
-from edge_agent.outbox import Outbox
+from edge_agent.outbox.outbox import Outbox
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile
 from edge_agent.relay.relay import Hooks, Relay

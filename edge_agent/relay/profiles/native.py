@@ -136,6 +136,10 @@ class NativeProfile:
         """Return one stored event, byte for byte as it was stored."""
         return Publication(f"{self._prefix}alarm/{alarm_id}", body)
 
+    def telemetry(self, topic: str, body: bytes) -> Publication:
+        """Return a message of the telemetry lane (`vitals/bed-1`), as it was stored."""
+        return Publication(self._prefix + topic, body)
+
     def open_alarms(self, events: Sequence[AlarmEvent]) -> Publication:
         """Return the retained snapshot of open alarms."""
         return self._retained("alarms/open", list(events))
@@ -151,14 +155,6 @@ class NativeProfile:
     def occupancy(self, occupancy: Occupancy) -> Publication:
         """Return the retained occupancy of a place."""
         return self._retained(f"occupancy/{occupancy.place}", occupancy)
-
-    def vitals(self, vitals: VitalsBody) -> Publication:
-        """Return a minute of vital signs."""
-        return Publication(f"{self._prefix}vitals/{vitals.bed}", msgspec.json.encode(vitals))
-
-    def sleep(self, sleep: SleepBody) -> Publication:
-        """Return the summary of a night."""
-        return Publication(f"{self._prefix}sleep/{sleep.bed}", msgspec.json.encode(sleep))
 
     def response(self, name: str, response: Response) -> Publication:
         """Return the answer to a command."""
