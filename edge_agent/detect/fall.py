@@ -1,30 +1,41 @@
-"""Falls from a worn accelerometer: gate, candidate, features, decision at impact + 1.25 s.
+"""Falls from a worn accelerometer: gate, candidate, features, decision at 0.75 or 1.4 s.
 
 ```
-            |a|^2 > (1.4 g)^2,      largest within +-1 s,
-  chunk --> 100 Hz grid, 1 s block --> candidate --> impact + 1.25 s --> forest --> Detection
-                                          |
-                                          +--> gap or end: decided at once, errs to raising
+             |a|^2 > (1.4 g)^2,       largest within +-1 s,
+  chunk --> 100 Hz grid, 0.5 s block --> candidate --> impact + 0.75 s: certain? --> Detection
+                                            |                            | no
+                                            |              impact + 1.4 s: forest --> Detection
+                                            +--> gap or end: decided at once, errs to raising
 ```
 Everything happens at fixed places of a grid that starts with the first sample after a gap, so
 any chunking of the same samples gives the same floats.
 
-Known weakness: turning over in bed with a bump (SisFall D13, D14) makes most false alarms, since
-nothing but posture tells a bed from a floor; soft falls of people who faint on a chair (F13) and
-of the trained are missed most. Slow slides along a wall, with a peak below 1.4 g, are not seen at
-all, nor is an impact whose samples are all missing.
+Where an `Upright` is given, the posture it has learnt speaks against people who lay before or are
+upright after, and steps in that posture after a fall are said as `fall_recovered`.
+
+Known weakness: turning over in bed with a bump (SisFall D13, D14) makes most false alarms while
+the upright posture is unknown, since nothing else tells a bed from a floor; soft falls of people
+who faint on a chair (F13) and of the trained are missed most. Slow slides along a wall, with a
+peak below 1.4 g, are not seen at all, nor is an impact whose samples are all missing.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall_features import AFTERMATH, FEATURES, HISTORY, measure
+from edge_agent.detect.fall_candidate import Candidate, detection_of, recovery_of
+from edge_agent.detect.fall_features import (
+    AFTERMATH,
+    EARLY,
+    HISTORY,
+    measure,
+)
 from edge_agent.detect.fall_model import FallModel, probability, shipped_model
+from edge_agent.detect.fall_recovery import Recovery
 from edge_agent.detect.grid import BLOCK, GRID_HZ, Grid, Places
+from edge_agent.detect.upright import Direction, Upright
 from edge_agent.stream.chunk import HOLE_LIMIT_S, Channel, Chunk, Gap
 
 GATE_G = 1.4
@@ -52,33 +63,6 @@ IMPOSSIBLE_G2 = 5000.0
 RATE_DRIFT = 0.02
 """Relative change of a chunk's rate that is still the same clock; more restarts the grid."""
 
-_EVIDENCE = [FEATURES.index(name) for name in ("peak_g", "angle_deg", "free_fall_s")]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An impact that was looked at, raised or not; kept only when asked for.
-
-    Attributes:
-        impact_s: time of the largest |a|.
-        decided_s: time of the deciding sample.
-        score: as in Detection; one half and more was raised unless the detector was refractory.
-        history: grid samples there were before the impact.
-        after: grid samples there were from the impact on.
-        missing: grid samples in holes, from 1 s before the impact on.
-        window: shape (3, HISTORY + after), g, NaN where missing.
-        features: shape (len(FEATURES),).
-    """
-
-    impact_s: float
-    decided_s: float
-    score: float
-    history: int
-    after: int
-    missing: int
-    window: NDArray[np.float64]
-    features: NDArray[np.float64]
-
 
 class FallDecisions:
     """Where one acceleration channel is looked at and decided, wherever its samples are held.
@@ -88,12 +72,19 @@ class FallDecisions:
     """
 
     def __init__(
-        self, grid: Places, channel: Channel, model: FallModel | None, keep_candidates: bool
+        self,
+        grid: Places,
+        channel: Channel,
+        model: FallModel | None,
+        keep_candidates: bool,
+        upright: Upright | None = None,
     ) -> None:
         self.channel = channel
         self.candidates: list[Candidate] | None = [] if keep_candidates else None
         self._model = shipped_model() if model is None else model
         self._places = grid
+        self._upright = upright
+        self._recovery = Recovery()
         self._last_s = -math.inf
         self._last_margin = 0.0
         self._begin(0.0, GRID_HZ)
@@ -101,6 +92,8 @@ class FallDecisions:
     def gap(self, gap: Gap) -> list[Detection]:
         """Decide what is open with the context there is, and begin anew."""
         found = self._flush()
+        if self._upright is not None:
+            self._upright.pass_gap(gap.end_s - gap.start_s)
         self._begin(gap.end_s, self._places.rate_hz)
         return found
 
@@ -125,6 +118,9 @@ class FallDecisions:
         found = self._flush()
         if late < -HOLE_LIMIT_S:
             self._last_s = -math.inf  # The unit's time line began again.
+            self._recovery.end()
+        if self._upright is not None and grid.received:
+            self._upright.pass_gap(late if abs(late) > HOLE_LIMIT_S else 0.0)
         self._begin(chunk.start_s, chunk.rate_hz)
         return found
 
@@ -132,6 +128,7 @@ class FallDecisions:
         self._places.begin(start_s, rate_hz)
         self._block_end = BLOCK
         self._open: list[tuple[int, float]] = []
+        self._early: list[int] = []
         self._aim()
 
     def _aim(self) -> None:
@@ -139,6 +136,8 @@ class FallDecisions:
         due = self._block_end
         if self._open:
             due = min(due, self._open[0][0] + AFTERMATH)
+        if self._early:
+            due = min(due, self._early[0] + EARLY)
         self._due = due
         self._needed = self._places.samples_for(due)
 
@@ -151,6 +150,8 @@ class FallDecisions:
             if due == self._block_end:
                 self._look(due - BLOCK, due)
                 self._block_end += BLOCK
+            while self._early and self._early[0] + EARLY <= due:
+                found += self._decide_early(self._early.pop(0), self._needed - 1)
             while self._open and self._open[0][0] + AFTERMATH <= due:
                 found += self._decide(self._open.pop(0)[0], self._needed - 1)
         self._aim()
@@ -164,7 +165,7 @@ class FallDecisions:
             self._look(self._block_end - BLOCK, self._places.filled)
             for impact, _ in self._open:
                 found += self._decide(impact, self._places.received - 1)
-        self._open = []
+        self._open, self._early = [], []
         return found
 
     def _look(self, start: int, stop: int) -> None:
@@ -182,12 +183,66 @@ class FallDecisions:
             largest = float(norm2[at])
             if largest < GATE_G * GATE_G:
                 return
-        impact = start + at
+        self._open_impact(start + at, largest)
+
+    def _open_impact(self, impact: int, largest: float) -> None:
+        """Open a candidate, in place of a smaller one that is near."""
         if self._open and impact - self._open[-1][0] <= APART:
             if largest <= self._open[-1][1]:
                 return
-            self._open.pop()
+            smaller, _ = self._open.pop()
+            if self._early and self._early[-1] == smaller:
+                self._early.pop()
         self._open.append((impact, largest))
+        self._early.append(impact)
+
+    def _learns_from(self, impact: int) -> bool:
+        """Return whether a candidate must be looked at for steps, fall or not."""
+        now_s, upright = self._places.place_time(impact), self._upright
+        return upright is not None and (self._recovery.is_open(now_s) or upright.is_due(now_s))
+
+    def _decide_early(self, impact: int, deciding: int) -> list[Detection]:
+        """Return the fall, if the candidate is certainly one already.
+
+        Args:
+            impact: place of the largest |a| until now.
+            deciding: index of the received sample that completed the context.
+        """
+        grid = self._places
+        low, high = impact - HISTORY, impact + EARLY
+        if low + HISTORY - ENOUGH_HISTORY < grid.first() or high > grid.filled:
+            return []
+        impact_s = grid.place_time(impact)
+        since_s = impact_s - self._last_s
+        if since_s < SAME_FALL_S:
+            return []
+        low = max(grid.first(), low)
+        norm2 = grid.norm2(low, high)
+        near = norm2[max(0, impact - low - APART) :]
+        if not norm2[impact - low] >= near[near < IMPOSSIBLE_G2].max(initial=0.0):
+            return []
+        window, missing = self._window(impact, low, high)
+        direction = None if self._upright is None else self._upright.direction
+        features = measure(window, EARLY, direction)
+        margin = self._model.early.margin(features)
+        if margin < 0.0 or (since_s < REFRACTORY_S and margin <= self._last_margin):
+            return []
+        self._last_s, self._last_margin = impact_s, margin
+        self._recovery.begin(impact_s, direction)
+        now_s, score = grid.sample_time(deciding), probability(margin)
+        one = Candidate(
+            impact_s,
+            now_s,
+            score,
+            impact - low,
+            EARLY,
+            missing,
+            window,
+            features,
+            direction,
+            margin,
+        )
+        return [detection_of(one)]
 
     def _decide(self, impact: int, deciding: int) -> list[Detection]:
         """Return the fall, if the candidate is one.
@@ -209,32 +264,49 @@ class FallDecisions:
         if since_s < SAME_FALL_S and self.candidates is None:
             return []
         history, after = impact - low, high - impact
-        window = np.empty((3, HISTORY + after))
-        window[:, : HISTORY - history] = np.nan
-        window[:, HISTORY - history :] = grid.vectors(low, high)
-        missing = 0
-        if not norm2[norm2.argmax()] < IMPOSSIBLE_G2:  # a hole is NaN, and that is the largest
-            sound = norm2 < IMPOSSIBLE_G2
-            window[:, HISTORY - history :][:, ~sound] = np.nan
-            needed = sound[max(0, history - ENOUGH_HISTORY) :]
-            missing = len(needed) - int(np.count_nonzero(needed))
-        features = measure(window, after)
+        window, missing = self._window(impact, low, high)
+        seen: Direction | None = None
+        direction: Direction | None = None
+        if self._upright is not None:
+            if since_s >= SAME_FALL_S and self._learns_from(impact):
+                seen = self._upright.look(window, impact_s)
+            direction = self._upright.direction
+        features = measure(window, after, direction)
         if history < ENOUGH_HISTORY or after < AFTERMATH:
             forest = self._model.cut
         else:
             forest = self._model.holed if missing else self._model.complete
         margin = forest.margin(features)
+        score = probability(margin)
         one = Candidate(
-            impact_s, now_s, probability(margin), history, after, missing, window, features
+            impact_s, now_s, score, history, after, missing, window, features, direction, margin
         )
         if self.candidates is not None:
             self.candidates.append(one)
-        if margin < 0.0 or since_s < SAME_FALL_S:
+        if since_s < SAME_FALL_S:
             return []
-        if since_s < REFRACTORY_S and margin <= self._last_margin:
-            return []
-        self._last_s, self._last_margin = impact_s, margin
-        return [_detection(one)]
+        if margin < 0.0 or (since_s < REFRACTORY_S and margin <= self._last_margin):
+            if seen is None or not self._recovery.take_steps(seen, impact_s):
+                return []
+            return [recovery_of(impact_s, now_s, since_s)]
+        # What was raised with little context may have been a bump right before the fall.
+        self._last_margin = 0.0 if forest is self._model.cut else margin
+        self._last_s = impact_s
+        self._recovery.begin(impact_s, direction or seen)
+        return [detection_of(one)]
+
+    def _window(self, impact: int, low: int, high: int) -> tuple[NDArray[np.float64], int]:
+        """Return places [low, high) as `measure` takes them, and how many are missing near by."""
+        norm2, history = self._places.norm2(low, high), impact - low
+        window = np.empty((3, HISTORY + high - impact))
+        window[:, : HISTORY - history] = np.nan
+        window[:, HISTORY - history :] = self._places.vectors(low, high)
+        if norm2[norm2.argmax()] < IMPOSSIBLE_G2:  # a hole is NaN, and that is the largest
+            return window, 0
+        sound = norm2 < IMPOSSIBLE_G2
+        window[:, HISTORY - history :][:, ~sound] = np.nan
+        needed = sound[max(0, history - ENOUGH_HISTORY) :]
+        return window, len(needed) - int(np.count_nonzero(needed))
 
 
 class FallDetector(FallDecisions):
@@ -245,10 +317,14 @@ class FallDetector(FallDecisions):
     """
 
     def __init__(
-        self, channel: Channel, model: FallModel | None = None, keep_candidates: bool = False
+        self,
+        channel: Channel,
+        model: FallModel | None = None,
+        keep_candidates: bool = False,
+        upright: Upright | None = None,
     ) -> None:
         self._grid = Grid()
-        super().__init__(self._grid, channel, model, keep_candidates)
+        super().__init__(self._grid, channel, model, keep_candidates, upright)
 
     def update(self, chunk: Chunk) -> list[Detection]:
         """Take the next chunk and return the falls it decided.
@@ -290,21 +366,3 @@ def detect_snippet(
     chunk = Chunk(channel, start_s, rate_hz, samples)
     found = detector.update(chunk)
     return found + detector.gap(Gap(channel, chunk.end_s, chunk.end_s))
-
-
-def _detection(one: Candidate) -> Detection:
-    peak_g, angle_deg, free_fall_s = (float(one.features[i]) for i in _EVIDENCE)
-    known = angle_deg == angle_deg
-    reason = f"Impact of {peak_g:.1f} g after {free_fall_s:.2f} s of weightlessness"
-    reason += f", posture changed by {angle_deg:.0f} degrees" if known else ", posture unknown"
-    if one.after < AFTERMATH:
-        reason += f", signal ended {one.after / GRID_HZ:.2f} s later"
-    evidence = {
-        "peak_g": peak_g,
-        "angle_deg": angle_deg if known else 0.0,
-        "free_fall_s": free_fall_s,
-        "history_s": one.history / GRID_HZ,
-        "after_s": one.after / GRID_HZ,
-        "missing_s": one.missing / GRID_HZ,
-    }
-    return Detection("fall", one.impact_s, one.decided_s, one.score, evidence, reason + ".")

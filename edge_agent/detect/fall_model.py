@@ -1,4 +1,4 @@
-"""The learned part of the fall detector: three small forests in `fall_model.json`.
+"""The learned part of the fall detector: four small forests in `fall_model.json`.
 
 A forest is additive: `margin = bias + sum of one leaf per tree`. A tree asks `depth` questions
 `feature > threshold`, the same ones on all its branches (an oblivious tree), so its leaf is the
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.fall_features import FEATURES
 
-FORESTS = ("complete", "holed", "cut")
+FORESTS = ("complete", "holed", "cut", "early")
 """The forests of a model, in the order of its fields."""
 
 MODEL_PATH = Path(__file__).with_name("fall_model.json")
@@ -63,11 +63,14 @@ class FallModel:
         complete: for a second of history and the whole aftermath without a hole in them.
         holed: for the same with a hole in it.
         cut: for less, at gaps and soon after them; its bias errs to raising.
+        early: for a second of history and EARLY samples of aftermath; its bias errs to waiting,
+            since the others decide what it leaves open.
     """
 
     complete: Forest
     holed: Forest
     cut: Forest
+    early: Forest
 
 
 def probability(margin: float) -> float:

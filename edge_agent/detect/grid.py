@@ -25,8 +25,9 @@ STANDARD_GRAVITY = 9.80665
 RATES_HZ = (1.0, 4000.0)
 """Sampling rates the grid can be made from; 20 to 200 Hz is what it is made for."""
 
-BLOCK = 100
-"""The most places that are filled at once."""
+BLOCK = 50
+"""The most places that are filled and looked at at once; below EARLY, so that an impact is seen
+before it is first judged."""
 
 CAPACITY = 768
 """Places held, 12 kB with their squares."""

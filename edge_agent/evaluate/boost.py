@@ -5,8 +5,10 @@ questions and 2^d leaves: few numbers, and hard to fit to single rows. The resul
 nothing but the arguments.
 
 Source: Friedman, "Greedy function approximation: a gradient boosting machine", Annals of
-Statistics 29(5), 2001 (Newton steps on the log-loss); oblivious trees as in Prokhorenkova et
-al., "CatBoost: unbiased boosting with categorical features", NeurIPS 2018, section 4.
+Statistics 29(5), 2001 (Newton steps on the log-loss), and "Stochastic gradient boosting",
+Computational Statistics & Data Analysis 38(4), 2002 (a share of the rows for each tree);
+oblivious trees as in Prokhorenkova et al., "CatBoost: unbiased boosting with categorical
+features", NeurIPS 2018, section 4.
 """
 
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.fall_model import Forest
+
+FEW_ROWS = 10_000
+"""Rows below which every tree sees all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,17 @@ class Recipe:
         rate: share of each Newton step that is taken.
         ridge: added to the curvature of every leaf.
         share: of the features each tree may choose from.
+        rows: share of the rows each tree is grown on, where there are more than FEW_ROWS.
         cuts: thresholds tried for each feature, at its quantiles.
-        seed: of the choice of features.
+        seed: of the choice of features and rows.
     """
 
-    trees: int = 100
+    trees: int = 240
     depth: int = 3
-    rate: float = 0.15
-    ridge: float = 4.0
-    share: float = 0.5
+    rate: float = 0.1
+    ridge: float = 0.5
+    share: float = 0.3
+    rows: float = 0.5
     cuts: int = 48
     seed: int = 0
 
@@ -55,23 +62,28 @@ def grow(
     chosen_of = max(1, round(rows.shape[1] * recipe.share))
     margin = np.full(len(rows), bias)
     features, thresholds, leaves = [], [], []
+    size = 1 << recipe.depth
     for _ in range(recipe.trees):
-        odds = 0.5 + 0.5 * np.tanh(0.5 * margin)
-        slope = weight * (target - odds)
-        bend = weight * odds * (1.0 - odds)
-        leaf = np.zeros(len(rows), dtype=np.intp)
-        asked, above = [], []
         columns = np.sort(random.permutation(rows.shape[1])[:chosen_of])
+        seen: NDArray[np.intp] | slice = slice(None)
+        if len(rows) > FEW_ROWS:
+            seen = np.flatnonzero(random.random(len(rows)) < recipe.rows)
+        odds = 0.5 + 0.5 * np.tanh(0.5 * margin[seen])
+        slope = weight[seen] * (target[seen] - odds)
+        bend = weight[seen] * odds * (1.0 - odds)
+        sample = {int(j): binned[j][seen] for j in columns}
+        leaf = np.zeros(len(slope), dtype=np.intp)
+        asked, above = [], []
         for level in range(recipe.depth):
-            feature, cut = _best_question(
-                binned, cuts, columns, leaf, 1 << level, slope, bend, recipe.ridge
-            )
+            feature, cut = _best_question(sample, cuts, leaf, 1 << level, slope, bend, recipe.ridge)
             asked.append(feature)
             above.append(float(cuts[feature][cut]))
-            leaf = 2 * leaf + (binned[feature] > cut)
-        size = 1 << recipe.depth
+            leaf = 2 * leaf + (sample[feature] > cut)
         step = np.bincount(leaf, slope, size) / (np.bincount(leaf, bend, size) + recipe.ridge)
-        margin += recipe.rate * step[leaf]
+        reached = np.zeros(len(rows), dtype=np.intp)
+        for feature, threshold in zip(asked, above, strict=True):
+            reached = 2 * reached + (rows[:, feature] > threshold)
+        margin += recipe.rate * step[reached]
         features.append(asked)
         thresholds.append(above)
         leaves.append(recipe.rate * step)
@@ -105,9 +117,8 @@ def _bin(column: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.i
 
 
 def _best_question(
-    binned: NDArray[np.intp],
+    sample: dict[int, NDArray[np.intp]],
     cuts: list[NDArray[np.float64]],
-    columns: NDArray[np.intp],
     leaf: NDArray[np.intp],
     leaves: int,
     slope: NDArray[np.float64],
@@ -116,9 +127,9 @@ def _best_question(
 ) -> tuple[int, int]:
     """Return the feature and the cut that raise the likelihood most over all leaves."""
     best, answer = -np.inf, (0, 0)
-    for j in columns:
+    for j, column in sample.items():
         width = len(cuts[j]) + 1
-        key = leaf * width + binned[j]
+        key = leaf * width + column
         slopes = np.bincount(key, slope, leaves * width).reshape(leaves, width)
         bends = np.bincount(key, bend, leaves * width).reshape(leaves, width)
         low, low_bend = slopes.cumsum(axis=1)[:, :-1], bends.cumsum(axis=1)[:, :-1]
@@ -127,5 +138,5 @@ def _best_question(
         gain = (low**2 / (low_bend + ridge) + high**2 / (high_bend + ridge)).sum(axis=0)
         cut = int(gain.argmax())
         if gain[cut] > best:
-            best, answer = float(gain[cut]), (int(j), cut)
+            best, answer = float(gain[cut]), (j, cut)
     return answer

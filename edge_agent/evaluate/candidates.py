@@ -3,18 +3,26 @@
 They come from the running detector itself, so that what is learnt is what will be asked.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.fall import ENOUGH_HISTORY, FallDetector
-from edge_agent.detect.fall_features import AFTERMATH, FEATURES, HISTORY, measure
+from edge_agent.detect.fall_candidate import Candidate
+from edge_agent.detect.fall_features import (
+    AFTERMATH,
+    EARLY,
+    FEATURES,
+    FROM_UPRIGHT,
+    HISTORY,
+    measure,
+)
 from edge_agent.detect.fall_model import FallModel, Forest
 from edge_agent.evaluate.trials import TrialSet
 from edge_agent.evaluate.variants import AS_RECORDED, Variant, degrade
+from edge_agent.evaluate.wearers import Wearers
 from edge_agent.stream.chunk import Channel, Gap
 from protocol.quantities import ACCELERATION
 
@@ -23,6 +31,9 @@ FOLDS = 5
 FORGETFUL = 0.25
 """Share of windows that lose some of their history, as soon after a gap; at one half the whole
 ones are judged worse."""
+
+BLANK = 0.3
+"""Share of windows that do not know the upright posture."""
 
 IMPACT_WITHIN_S = 1.0
 """A candidate this close to the fall of a trial is the fall."""
@@ -35,6 +46,8 @@ CUT_AFTER = (10, 20, 30, 40, 50)
 
 _CHANNEL = Channel("training", ACCELERATION)
 _NONE = Forest(-1.0, np.zeros((1, 1), np.intp), np.zeros((1, 1)), np.zeros((1, 2)))
+_NOTHING = FallModel(_NONE, _NONE, _NONE, _NONE)
+_POSTURE = [FEATURES.index(name) for name in FROM_UPRIGHT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,27 @@ class Rows:
     weight: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The candidates of one set in one variant.
+
+    Attributes:
+        whole: to learn from, some with less history or without the upright posture.
+        early: the same with EARLY samples of aftermath.
+        cut: the same cut short.
+        judged: as the detector sees them, the upright posture learnt trial by trial.
+        judged_early: the same with EARLY samples of aftermath.
+        judged_cut: at each of CUT_AFTER; of the recorded variant only.
+    """
+
+    whole: Rows
+    early: Rows
+    cut: Rows
+    judged: Rows
+    judged_early: Rows
+    judged_cut: Rows
+
+
 def collect(
     trials: TrialSet,
     number: int,
@@ -71,49 +105,74 @@ def collect(
     folds: dict[str, int],
     weight: float,
     random: np.random.Generator,
-) -> tuple[Rows, Rows, Rows]:
-    """Return rows with whole windows, with cut ones, and with the cuts of CUT_AFTER."""
-    kinds: tuple[list[tuple[Any, ...]], ...] = ([], [], [])
+) -> Collected:
+    """Return the candidates of all trials of a set."""
+    kinds: tuple[list[tuple[Any, ...]], ...] = ([], [], [], [], [], [])
+    whole, early, cut, judged, judged_early, judged_cut = kinds
+    wearers = Wearers()
     for index, trial in enumerate(trials):
-        detector = FallDetector(_CHANNEL, FallModel(_NONE, _NONE, _NONE), keep_candidates=True)
-        detector.update(degrade(trial, variant, _CHANNEL, random))
-        detector.gap(Gap(_CHANNEL, trial.seconds, trial.seconds))
-        fall_s = trial.impact_index() / trial.rate_hz
+        start_s, upright = wearers.begin(trial)
+        detector = FallDetector(_CHANNEL, _NOTHING, keep_candidates=True, upright=upright)
+        detector.update(replace(degrade(trial, variant, _CHANNEL, random), start_s=start_s))
+        detector.gap(Gap(_CHANNEL, start_s + trial.seconds, start_s + trial.seconds))
+        fall_s = start_s + trial.impact_index() / trial.rate_hz
         for one in detector.candidates or ():
             late = one.impact_s - fall_s
             truth = trial.is_fall and abs(late) <= IMPACT_WITHIN_S
             known = truth or not trial.is_fall or late < -BEFORE_FALL_S
             near = not trial.is_fall or abs(late) <= 2.0 * IMPACT_WITHIN_S
             facts = (index, number, folds[trial.subject], near, one.missing > 0, truth, known)
+            blank = random.random() < BLANK
             history = int(random.integers(ENOUGH_HISTORY, HISTORY + 1))
             if random.random() >= FORGETFUL:
                 history = HISTORY
-            kinds[0].append((_features(one.window, history, one.after), *facts))
-            for history, after in _cuts(random, one.after):
-                kinds[1].append((_features(one.window, history, after), *facts))
+            judged.append((one.features, *facts))
+            whole.append((_features(one, history, one.after, blank), *facts))
+            if one.after >= EARLY:
+                seen = _features(one, HISTORY, EARLY, blank=False)
+                judged_early.append((seen, *facts))
+                early.append((_without_upright(seen) if blank else seen, *facts))
+            history, after = _cut(random, one.after)
+            cut.append((_features(one, history, after, blank), *facts))
             for after in CUT_AFTER if variant == AS_RECORDED else ():
                 if after <= one.after:
-                    kinds[2].append((_features(one.window, HISTORY, after), *facts))
-    complete, cut, check = (_as_rows(kind, weight) for kind in kinds)
-    return complete, cut, check
+                    judged_cut.append((_features(one, HISTORY, after, blank=False), *facts))
+    return Collected(*(_as_rows(kind, weight) for kind in kinds))
 
 
-def _cuts(random: np.random.Generator, after: int) -> Iterator[tuple[int, int]]:
-    """Return history and aftermath of three cut windows: early, late, and soon after a gap."""
-    yield int(random.integers(ENOUGH_HISTORY, HISTORY + 1)), min(after, int(random.integers(3, 60)))
-    yield (
-        int(random.integers(ENOUGH_HISTORY, HISTORY + 1)),
-        min(after, int(random.integers(60, AFTERMATH))),
-    )
-    yield int(random.integers(5, ENOUGH_HISTORY)), min(after, int(random.integers(20, 150)))
+def _cut(random: np.random.Generator, after: int) -> tuple[int, int]:
+    """Return history and aftermath of a cut window: early, late, or soon after a gap."""
+    kind = random.integers(3)
+    if kind == 0:
+        return int(random.integers(ENOUGH_HISTORY, HISTORY + 1)), min(
+            after, int(random.integers(3, 60))
+        )
+    if kind == 1:
+        return int(random.integers(ENOUGH_HISTORY, HISTORY + 1)), min(
+            after, int(random.integers(60, AFTERMATH))
+        )
+    return int(random.integers(5, ENOUGH_HISTORY)), min(after, int(random.integers(20, 160)))
 
 
-def _features(window: NDArray[np.float64], history: int, after: int) -> NDArray[np.float64]:
-    """Return the features of a window of which less is known."""
-    known = window[:, : HISTORY + after].copy()
+def _features(one: Candidate, history: int, after: int, blank: bool) -> NDArray[np.float64]:
+    """Return the features of a candidate of which less is known."""
+    if history == HISTORY and after == one.after:
+        return _without_upright(one.features) if blank else one.features
+    known = one.window[:, : HISTORY + after].copy()
     known[:, : HISTORY - history] = np.nan
     with np.errstate(all="ignore"):
-        return measure(known, after)
+        return measure(known, after, None if blank else one.upright)
+
+
+def _without_upright(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    blank = features.copy()
+    blank[..., _POSTURE] = np.nan
+    return blank
+
+
+def forgotten(rows: Rows) -> Rows:
+    """Return the rows as a detector sees them that never learnt the upright posture."""
+    return replace(rows, features=_without_upright(rows.features))
 
 
 def _as_rows(kind: list[tuple[Any, ...]], weight: float) -> Rows:

@@ -1,50 +1,98 @@
-"""The commands that need recordings: `score` and `train`."""
+"""The commands that need recordings: `score`, `train` and `bench`."""
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edge_agent import detect
-from edge_agent.console import OK, WRONG_INPUT, say, show
-from edge_agent.evaluate.bed import SitUpScore, format_sit_up, score_sit_up, train_sit_up
+from edge_agent.console import ABSENT, OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.activity import format_inactivity, score_inactivity
+from edge_agent.evaluate.bed import format_sit_up, score_sit_up, train_sit_up
+from edge_agent.evaluate.bed_exits import format_bed_exit, score_bed_exit
 from edge_agent.evaluate.bench import format_report, run_bench
+from edge_agent.evaluate.damage import format_damage, score_damage
+from edge_agent.evaluate.held_out import score_held_out
 from edge_agent.evaluate.npz import TrialError
-from edge_agent.evaluate.score import FallScore, format_table, score_fall
+from edge_agent.evaluate.plot import PlotMissingError, plot_fall, plot_rates
+from edge_agent.evaluate.radar import format_radar, score_radar
+from edge_agent.evaluate.score import format_table, score_fall
+from edge_agent.evaluate.stays import format_stay, score_stay
 from edge_agent.evaluate.train import train_fall
-from edge_agent.evaluate.vitals import (
-    VitalScore,
-    format_vitals,
-    score_heart_rate,
-    score_respiration,
-)
+from edge_agent.evaluate.vitals import format_vitals, score_heart_rate, score_respiration
 
 _DETECT = Path(detect.__file__).parent
 FALL_MODEL = _DETECT / "fall_model.json"
 SIT_UP_MODEL = _DETECT / "sit_up_model.json"
 """Where the shipped parameters lie; `train` writes there unless told otherwise."""
 
+SCORERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
+    "fall": (score_fall, format_table),
+    "radar-fall": (score_radar, format_radar),
+    "heart-rate": (score_heart_rate, format_vitals),
+    "respiration": (score_respiration, format_vitals),
+    "sit-up": (score_sit_up, format_sit_up),
+    "bed-exit": (score_bed_exit, format_bed_exit),
+    "inactivity": (score_inactivity, format_inactivity),
+    "stay": (score_stay, format_stay),
+}
+"""What can be scored: how, and how the score is shown."""
+
+PLOTTERS: dict[str, Callable[[Path, Path], list[Path]]] = {
+    "fall": plot_fall,
+    "heart-rate": lambda path, folder: plot_rates(path, folder, "heart-rate"),
+    "respiration": lambda path, folder: plot_rates(path, folder, "respiration"),
+}
+"""What can be drawn."""
+
 
 def run_score(options: argparse.Namespace) -> int:
     """Score a detector on a file and show the result."""
-    progress = None if options.json else _tell
-    score: FallScore | VitalScore | SitUpScore
+    name, path = options.detector, options.file
+    special = options.blank or options.damage or options.held_out
+    if special and name != "fall":
+        return say("--blank, --damage and --held-out are for fall", WRONG_INPUT)
+    if options.plot is not None and name not in PLOTTERS:
+        return say(f"--plot is for {', '.join(PLOTTERS)}", WRONG_INPUT)
     try:
-        if options.detector == "fall":
-            score = score_fall(options.file, progress=progress)
-            table = format_table(score)
-        elif options.detector == "sit-up":
-            score = score_sit_up(options.file)
-            table = format_sit_up(score)
-        else:
-            judge = score_heart_rate if options.detector == "heart-rate" else score_respiration
-            score = judge(options.file)
-            table = format_vitals(score)
+        _score(options, name, path)
+        if options.plot is not None:
+            for picture in PLOTTERS[name](path, options.plot):
+                say(str(picture))
     except TrialError as error:
         return say(str(error), WRONG_INPUT)
-    show(json.dumps(msgspec.to_builtins(score), ensure_ascii=False) if options.json else table)
+    except PlotMissingError as error:
+        return say(str(error), ABSENT)
+    except OSError as error:
+        return say(f"{error.filename or options.plot}: {error.strerror}", WRONG_INPUT)
     return OK
+
+
+def _score(options: argparse.Namespace, name: str, path: Path) -> None:
+    if options.held_out:
+        _show(score_held_out(path, _tell))
+    elif options.damage:
+        rows = score_damage(path)
+        if options.json:
+            _show(rows)
+        else:
+            show(format_damage(rows))
+    else:
+        if name == "bed-exit" and path.suffix == ".npz":
+            name = "sit-up"  # a tag's readings: what there is to see of a bed exit is the rise
+        judge, as_table = SCORERS[name]
+        if name == "fall":
+            progress = None if options.json else _tell
+            score: Any = score_fall(path, progress=progress, blank=options.blank)
+        else:
+            score = judge(path)
+        if options.json:
+            _show(score)
+        else:
+            show(as_table(score))
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -65,6 +113,10 @@ def run_bench_table(options: argparse.Namespace) -> int:
     report = run_bench(_tell)
     show(json.dumps(report.as_object()) if options.json else format_report(report))
     return OK
+
+
+def _show(result: object) -> None:
+    show(json.dumps(msgspec.to_builtins(result), ensure_ascii=False))
 
 
 def _tell(text: str) -> None:

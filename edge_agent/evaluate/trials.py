@@ -10,6 +10,7 @@ fall_index int32   (trials)      optional: sample of the fall within its trial, 
 The file may come from anywhere (see `npz.py`).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ RATES_HZ = (1.0, 4000.0)
 
 SCALES_G = (1e-7, 1.0)
 """g per count: finer than a 24-bit converter of +-1 g, coarser than one count a g."""
+
+PARTING_COS, PARTING_G = math.cos(math.radians(40.0)), 1.4
+"""An impact parts two postures when they are 40 degrees apart and it passes the detector's gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,35 @@ class Trial:
         return len(self.counts) / self.rate_hz
 
     def impact_index(self) -> int:
-        """Return the sample of the fall, or of the largest |a| where the file gives none."""
+        """Return the sample of the fall, or the likeliest where the file gives none.
+
+        That is the largest |a| that parts two postures, since who walks or runs before falling
+        may step harder than they land; the largest |a| of all where no impact parts any.
+        """
         if self.fall_index >= 0:
             return self.fall_index
-        wide = self.counts.astype(np.int64)
-        return int((wide * wide).sum(axis=1).argmax())
+        g = np.multiply(self.counts, self.scale_g, dtype=np.float64)
+        square = np.einsum("ij,ij->i", g, g)
+        parting = (square > PARTING_G**2) & (_turn_cosines(g, self.rate_hz) < PARTING_COS)
+        return int(np.where(parting, square, -1.0).argmax() if parting.any() else square.argmax())
+
+
+def _turn_cosines(g: NDArray[np.float64], rate_hz: float) -> NDArray[np.float64]:
+    """Return the cosine between the mean vectors before (-1.8..-0.3 s) and after (0.5..2 s)."""
+    sums = np.zeros((len(g) + 1, 3))
+    np.cumsum(g, axis=0, out=sums[1:])
+    at = np.arange(len(g))
+
+    def piece(from_s: float, to_s: float) -> NDArray[np.float64]:
+        start = np.clip(at + round(from_s * rate_hz), 0, len(g) - 1)
+        stop = np.clip(at + round(to_s * rate_hz), start + 1, len(g))
+        total: NDArray[np.float64] = sums[stop] - sums[start]
+        return total
+
+    before, after = piece(-1.8, -0.3), piece(0.5, 2.0)
+    lengths = np.sqrt((before**2).sum(axis=1) * (after**2).sum(axis=1))
+    cosines: NDArray[np.float64] = (before * after).sum(axis=1) / np.maximum(lengths, 1e-9)
+    return cosines
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,14 +29,15 @@ AS_RECORDED = Variant()
 
 VARIANTS = (
     AS_RECORDED,
-    Variant(rate_hz=87.0),
     Variant(rate_hz=50.0),
+    Variant(rate_hz=25.0),
     Variant(rate_hz=20.0),
     Variant(clip_g=4.0),
     Variant(clip_g=2.0),
     Variant(rate_hz=20.0, clip_g=2.0),
     Variant(lost=0.05),
     Variant(lost=0.2),
+    Variant(lost=0.2),  # as often again: other packets are lost
     Variant(rate_hz=50.0, lost=0.2),
 )
 """What a home's sensors may be. Rotation is not among them: no feature sees it."""

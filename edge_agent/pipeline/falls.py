@@ -15,11 +15,12 @@ from edge_agent.detect.detector import Detection
 from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import detect_snippet
 from edge_agent.detect.grid import RATES_HZ
+from edge_agent.detect.upright import Upright
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import Finding
 from edge_agent.pipeline.times import UnitTimes
-from edge_agent.stream.chunk import Channel, Gap
+from edge_agent.stream.chunk import Channel
 from protocol.messages import Impact, Samples
 from protocol.quantities import ACCELERATION
 
@@ -52,7 +53,7 @@ class FallWatch:
         if stream is None:
             if self._units.count(unit_id) >= MAX_CHANNELS:
                 return []
-            stream = self._engine.add(Channel(unit_id, ACCELERATION))
+            stream = self._engine.add(Channel(unit_id, ACCELERATION), Upright())
             self._streams[unit_id, block.channel] = stream
             self._units.append(unit_id)
         self._engine.put(stream, block)
@@ -60,10 +61,7 @@ class FallWatch:
 
     def poll(self, now: Instant) -> list[Finding]:
         """Return what all the blocks since the last time decided."""
-        return [
-            self._found(self._units[stream], detection, now)
-            for stream, detection in self._engine.poll()
-        ]
+        return self._all(self._engine.poll(), now)
 
     def tick(self, now: Instant) -> list[Finding]:
         """Decide what is open in channels that have fallen silent."""
@@ -71,19 +69,15 @@ class FallWatch:
         for stream, unit_id in enumerate(self._units):
             uptime_s = self._times[unit_id].uptime(now.monotonic_s)
             if uptime_s is not None:
-                for _, detection in self._engine.check_silence(stream, uptime_s):
-                    findings.append(self._found(unit_id, detection, now))
+                findings += self._all(self._engine.check_silence(stream, uptime_s), now)
         return findings
 
     def end_boot(self, unit_id: str, now: Instant) -> list[Finding]:
         """Decide what a unit's last boot left open; its next boot counts time anew."""
         findings = self.poll(now)
-        for (owner, _), stream in self._streams.items():
-            end_s = self._engine.end_s(stream)
-            if owner == unit_id and end_s is not None:
-                gap = Gap(Channel(unit_id, ACCELERATION), end_s, end_s)
-                for _, detection in self._engine.gap(stream, gap):
-                    findings.append(self._found(unit_id, detection, now))
+        for stream, owner in enumerate(self._units):
+            if owner == unit_id:
+                findings += self._all(self._engine.end_boot(stream), now)
         return findings
 
     def lost(self, unit_id: str) -> int:
@@ -114,6 +108,9 @@ class FallWatch:
             for found in _falls_of(unit_id, impact)
         ]
         return causes or [Noted(origin)]
+
+    def _all(self, found: list[tuple[int, Detection]], now: Instant) -> list[Finding]:
+        return [self._found(self._units[stream], detection, now) for stream, detection in found]
 
     def _found(self, unit_id: str, detection: Detection, now: Instant) -> Finding:
         if detection.kind == "fall_recovered":

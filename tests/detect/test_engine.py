@@ -8,7 +8,9 @@ import pytest
 
 from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import FallDetector
+from edge_agent.detect.fall_model import FallModel, Forest, shipped_model
 from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.upright import Upright
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Gap
 from protocol.messages import Samples
@@ -26,8 +28,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 class Plain:
     """Today's path, with what the engine's silence and gap calls do."""
 
-    def __init__(self):
-        self.assembler, self.detector = Assembler(CHANNEL), FallDetector(CHANNEL)
+    def __init__(self, model=None):
+        self.assembler = Assembler(CHANNEL)
+        self.detector = FallDetector(CHANNEL, model, upright=Upright())
 
     def put(self, block):
         found = []
@@ -128,11 +131,11 @@ class Script:
             self.steps.append(Samples(ACCELERATION.code, 0, 0, 0, 10_000, 1.0, 1, bytes(20)))
 
 
-def play(scripts, turns=None):
+def play(scripts, turns=None, model=None):
     """Return what both paths say, stream by stream, and the steps after which they said it."""
-    engine = FallEngine()
-    numbers = [engine.add(CHANNEL) for _ in scripts]
-    plain = [Plain() for _ in scripts]
+    engine = FallEngine(model)
+    numbers = [engine.add(CHANNEL, Upright()) for _ in scripts]
+    plain = [Plain(model) for _ in scripts]
     ours, theirs = [[] for _ in scripts], [[] for _ in scripts]
     for turn in range(max(len(script.steps) for script in scripts)):
         for number, script, path in zip(numbers, scripts, plain):
@@ -209,7 +212,7 @@ def test_any_scale_says_the_same(count):
 @pytest.mark.parametrize("size", [1, 25, 100, 250, 3000])
 def test_never_polling_loses_nothing(size):
     engine, plain, theirs = FallEngine(), Plain(), []
-    stream = engine.add(CHANNEL)
+    stream = engine.add(CHANNEL, Upright())
     calm, fall = synthetic.walking(100.0, 50.0), synthetic.fall(after_s=20.0)
     values = np.concatenate([calm, fall, calm, fall])
     counts = np.rint(values / SCALE).astype("<i2")
@@ -219,7 +222,7 @@ def test_never_polling_loses_nothing(size):
         engine.put(stream, block)
         theirs += plain.put(block)
     assert engine.poll() == [(stream, one) for one in theirs]
-    assert len(theirs) == 2
+    assert [one.kind for one in theirs] == ["fall", "fall_recovered", "fall"]
 
 
 @pytest.mark.parametrize("at_s", [9.99e7, 2e8, 2**48 / 1000 - 200.0])
@@ -257,6 +260,55 @@ def test_a_quiet_hour_keeps_its_clock():
     assert len(theirs[0]) == 1
 
 
+def blocks_of(values, first=0, size=100, begin_s=0.0):
+    counts = np.rint(values / SCALE).astype("<i2")
+    return [
+        Samples(
+            ACCELERATION.code, 0, round(1000 * begin_s) + 10 * at, first + at, 10_000, SCALE, 3,
+            counts[at : at + size].tobytes(),
+        )
+        for at in range(0, len(counts), size)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("begin_s", [0.0, 3.0, 7.0, 30.0])
+@pytest.mark.parametrize("first", [0, 900])
+def test_the_next_boot_is_heard_from_its_first_block(begin_s, first):
+    engine, fresh = FallEngine(), Plain()
+    stream = engine.add(CHANNEL, Upright())
+    for block in blocks_of(synthetic.fall(before_s=4.0, after_s=8.0)):
+        engine.put(stream, block)
+    assert [one.kind for _, one in engine.end_boot(stream)] == ["fall"]
+    assert engine.end_s(stream) is None
+    theirs = []
+    for block in blocks_of(synthetic.fall(before_s=2.0, seed=5), first, begin_s=begin_s):
+        engine.put(stream, block)
+        theirs += fresh.put(block)
+    assert engine.poll() == [(stream, one) for one in theirs]
+    assert [one.kind for one in theirs] == ["fall"]
+
+
+def test_what_a_boot_left_open_is_decided_once_and_its_losses_still_count():
+    engine = FallEngine()
+    other, stream = engine.add(CHANNEL), engine.add(CHANNEL)
+    blocks = blocks_of(synthetic.fall(before_s=4.0, after_s=0.5), size=25)
+    for i, block in enumerate(blocks):
+        engine.put(other, block)
+        if i != 3:
+            engine.put(stream, block)
+    found = engine.end_boot(stream)
+    assert [(number, one.kind) for number, one in found] == [(stream, "fall")]
+    assert engine.lost(stream) == 25
+    assert engine.poll() == engine.end_boot(stream) == []
+    end_s = engine.end_s(other)
+    assert [number for number, _ in engine.gap(other, Gap(CHANNEL, end_s, end_s))] == [other]
+
+
+def test_the_end_of_a_boot_that_said_nothing_is_nothing():
+    engine = FallEngine()
+    assert engine.end_boot(engine.add(CHANNEL)) == []
+
+
 def test_a_channel_of_one_axis_is_refused():
     with pytest.raises(ValueError, match=r"^a fall detector takes three axes, not 1$"):
         FallEngine().add(Channel("bed", LOAD))
@@ -269,16 +321,78 @@ def test_a_block_of_an_impossible_rate_is_the_same_error():
         engine.put(engine.add(CHANNEL), block)
 
 
+@pytest.mark.parametrize("step_g", [0.002, 0.1, 0.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_equal_and_clipped_peaks_say_the_same(seed, step_g):
+    random = np.random.default_rng(seed)
+    script = Script(seed, 0.0)
+    script.rough, script.period_us, script.scale = False, 10_000, step_g * STANDARD_GRAVITY
+    for _ in range(6):
+        walk = synthetic.walking(100.0, random.uniform(3.0, 20.0), seed)
+        fall = synthetic.fall(100.0, peak_g=random.uniform(1.5, 8.0), clip_g=2.0 + seed)
+        for values in (walk, 2.0 * walk, fall):
+            script.play(np.rint(values / script.scale).astype("<i2"))
+    ours, theirs = play([script])
+    assert ours == theirs
+    assert any(theirs)
+
+
+def test_another_model_says_the_same():
+    shipped = shipped_model().complete
+    bold = Forest(shipped.bias + 8.0, shipped.feature, shipped.threshold, shipped.leaf)
+    model = FallModel(bold, bold, bold, bold)
+    scripts = [Script(70 + i, 30.0, rate_hz) for i, rate_hz in enumerate((50, 100, 100, 104))]
+    ours, theirs = play(scripts, model=model)
+    assert ours == theirs
+    assert sum(map(len, theirs)) > sum(map(len, play(scripts)[1]))
+
+
+def test_a_drain_of_many_streams_is_as_good_as_one_by_one():
+    scripts = [Script(40 + i, 20.0, 100) for i in range(8)]
+    drained = [
+        (number, step)
+        for turn in range(max(len(script.steps) for script in scripts))
+        for number, script in enumerate(scripts)
+        for step in script.steps[turn : turn + 1]
+        if isinstance(step, Samples)
+    ]
+    together, single = FallEngine(), FallEngine()
+    for engine in (together, single):
+        for _ in scripts:
+            engine.add(CHANNEL, Upright())
+    ours, theirs = [], []
+    for at in range(0, len(drained), 50):
+        together.put_all(drained[at : at + 50])
+        ours += together.poll()
+        for number, step in drained[at : at + 50]:
+            single.put(number, step)
+        theirs += single.poll()
+    assert ours == theirs
+    assert theirs
+
+
+def test_what_poll_returned_belongs_to_the_caller():
+    engine = FallEngine()
+    engine.poll().append("mine")
+    assert engine.poll() == []
+
+
 @pytest.mark.parametrize(
-    "name", ["sisfall_acc_200hz_dev", "mobifall_pocket_87hz", "umafall_waist_20hz"]
+    ("name", "every"),
+    [
+        ("sisfall_acc_200hz_dev", 1),
+        ("sisfall_acc_200hz_dev", 2),
+        ("mobifall_pocket_87hz", 1),
+        ("umafall_waist_20hz", 1),
+    ],
 )
-def test_recorded_trials_say_the_same(name):
+def test_recorded_trials_say_the_same(name, every):
     path = DATA / f"{name}.npz"
     if not path.exists():
         pytest.skip("recordings are not part of the repository")
     with np.load(path) as table:
         counts, start = table["x"], table["start"]
-        rate_hz = float(table["fs"])
+        rate_hz = float(table["fs"]) / every
         scale = float(np.float32(float(table["scale_g"]) * STANDARD_GRAVITY))
     chosen = np.random.default_rng(4).permutation(len(start) - 1)[:60]
     scripts = []
@@ -286,7 +400,7 @@ def test_recorded_trials_say_the_same(name):
         script = Script(int(i), 0.0)
         script.steps, script.scale, script.rough = [], scale, False
         script.period_us = round(1e6 / rate_hz)
-        script.play(counts[start[i] : start[i + 1]].astype("<i2"))
+        script.play(counts[start[i] : start[i + 1] : every].astype("<i2"))
         script.steps.append(script.at_s + 1.5)
         scripts.append(script)
     ours, theirs = play(scripts)

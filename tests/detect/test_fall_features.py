@@ -3,16 +3,24 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall_features import AFTERMATH, FEATURES, HISTORY, measure
+from edge_agent.detect.fall_features import (
+    AFTERMATH,
+    DROP_MPS,
+    FEATURES,
+    FROM_UPRIGHT,
+    HISTORY,
+    measure,
+)
 
 pytestmark = pytest.mark.fast
 
 WINDOW = HISTORY + AFTERMATH
 
 
-def measured(window, after=AFTERMATH):
+def measured(window, after=AFTERMATH, upright=None):
     with np.errstate(all="ignore"):
-        return dict(zip(FEATURES, measure(window[:, : HISTORY + after], after), strict=True))
+        numbers = measure(window[:, : HISTORY + after], after, upright)
+        return dict(zip(FEATURES, numbers, strict=True))
 
 
 def fallen():
@@ -55,7 +63,8 @@ def test_missing_samples_count_as_nothing():
     holed = window.copy()
     holed[:, 40:70] = np.nan
     holed[:, HISTORY + 80 : HISTORY + 110] = np.nan
-    whole, rest = measured(window), measured(holed)
+    upright = (0.0, 1.0, 0.0)
+    whole, rest = measured(window, upright=upright), measured(holed, upright=upright)
     for name in FEATURES:
         tolerance = 1.0 if name.endswith("_deg") else 0.03
         assert rest[name] == pytest.approx(whole[name], rel=0.2, abs=tolerance), name
@@ -85,3 +94,31 @@ def test_a_vector_without_length_has_no_direction():
     window = fallen()
     window[:, HISTORY + 1 :] = 0.0
     assert np.isnan(measured(window)["angle_deg"])
+
+
+def test_posture_against_upright_by_hand():
+    numbers = measured(fallen(), upright=(0.0, 1.0, 0.0))
+    assert numbers["lying_before_deg"] == pytest.approx(0.0, abs=1e-4)
+    assert numbers["upright_after_deg"] == pytest.approx(0.0, abs=1e-4)
+    assert numbers["righted_deg"] == pytest.approx(-90.0, abs=1e-4)
+    bumped = fallen()
+    bumped[1, HISTORY - 30 : HISTORY] = 1.0
+    turned = measured(bumped, upright=(1.0, 0.0, 0.0))
+    assert turned["lying_before_deg"] == pytest.approx(90.0, abs=1e-4)
+    assert turned["upright_after_deg"] == pytest.approx(90.0, abs=1e-4)
+    assert turned["righted_deg"] == pytest.approx(90.0, abs=1e-4)
+
+
+def test_who_lay_before_and_dropped_is_judged_without_the_posture():
+    dropped = measured(fallen(), upright=(1.0, 0.0, 0.0))
+    assert dropped["descent_mps"] > DROP_MPS
+    assert all(np.isnan(dropped[name]) for name in FROM_UPRIGHT)
+
+
+def test_an_unknown_upright_changes_only_what_needs_it():
+    known, unknown = measured(fallen(), upright=(0.0, 1.0, 0.0)), measured(fallen())
+    for name in FEATURES:
+        if name in FROM_UPRIGHT:
+            assert np.isnan(unknown[name])
+        else:
+            assert unknown[name] == known[name]

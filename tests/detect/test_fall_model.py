@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.fall_features import FEATURES
-from edge_agent.detect.fall_model import forest_from, probability, shipped_model
+from edge_agent.detect.fall_model import (
+    forest_from,
+    probability,
+    shipped_model,
+)
 from edge_agent.evaluate.boost import margins
 
 pytestmark = pytest.mark.fast
@@ -38,7 +42,7 @@ def test_one_half_is_where_the_detector_raises():
 def test_the_shipped_model_fits_and_is_the_same_row_by_row_and_at_once():
     model = shipped_model()
     rows = np.random.default_rng(0).uniform(0.0, 90.0, (50, len(FEATURES)))
-    for forest in (model.complete, model.holed, model.cut):
+    for forest in (model.complete, model.holed, model.cut, model.early):
         one_by_one = [forest.margin(row) for row in rows]
         assert np.allclose(margins(forest, rows), one_by_one, atol=1e-9)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edge_agent.evaluate.npz import TrialError
-from edge_agent.evaluate.trials import read_trials
+from edge_agent.evaluate.trials import Trial, read_trials
+from tests.detect import synthetic
 
 pytestmark = pytest.mark.fast
 
@@ -210,3 +211,22 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path):
     content[directory + 24 : directory + 28] = claimed.to_bytes(4, "little")
     path.write_bytes(bytes(content))
     assert refused(path) == f"x: cannot hold {rows * 6} bytes"
+
+
+def made(values, fall_index=-1):
+    counts = np.rint(values / synthetic.G * 1000.0).astype(np.int16)
+    return Trial("A", "F01", True, 100.0, 0.001, counts, fall_index)
+
+
+def test_a_step_harder_than_the_landing_is_not_taken_for_the_fall():
+    values = synthetic.fall(before_s=6.0, peak_g=3.0)
+    values[200] *= 5.0
+    assert made(values).impact_index() == pytest.approx(600, abs=3)
+    assert made(values, 123).impact_index() == 123
+
+
+def test_where_no_impact_parts_two_postures_the_largest_is_the_fall():
+    values = synthetic.fall(before_s=6.0, peak_g=3.0, turn_deg=5.0)
+    values[200] *= 5.0
+    assert made(values).impact_index() == 200
+    assert made(0.0 * values).impact_index() == 0

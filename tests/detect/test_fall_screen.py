@@ -1,0 +1,177 @@
+"""The screen says no only where the forest does, and asks what `measure` measures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_agent.detect.fall import FallDetector
+from edge_agent.detect.fall_features import AFTERMATH, EARLY, FEATURES, HISTORY, measure
+from edge_agent.detect.fall_model import Forest, shipped_model
+from edge_agent.detect.fall_screen import ASKED, Screen, Window, shipped_screens
+from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.stream.chunk import Channel, Chunk
+from protocol.quantities import ACCELERATION
+from tests.detect import synthetic
+
+pytestmark = pytest.mark.fast
+
+WINDOW = HISTORY + AFTERMATH
+UNIT_G = 16 / 32768
+SCALE = np.float32(UNIT_G * STANDARD_GRAVITY)
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+def as_measured(counts):
+    """Return the window that the detector would make of counts, shape (3, WINDOW)."""
+    g = counts.astype(np.float32) * SCALE * np.float32(1.0 / STANDARD_GRAVITY)
+    return g.T.astype(np.float64)
+
+
+def features_of(counts, after=AFTERMATH):
+    return measure(as_measured(counts[: HISTORY + after]), after)
+
+
+def ask(screen, counts):
+    window = Window(screen.after)
+    window.rows[:] = counts[: HISTORY + screen.after]
+    return screen.rules_out(window, UNIT_G)
+
+
+def windows(seed, count=40):
+    """Return windows of counts: calm, walking, falls, noise, spikes, stuck, clipped, no direction."""
+    random = np.random.default_rng(seed)
+    long = 100 * 60
+    walk = synthetic.walking(100.0, 60.0, seed) / STANDARD_GRAVITY / UNIT_G
+    for i in range(count):
+        kind = i % 8
+        at = int(random.integers(0, long - WINDOW))
+        g = walk[at : at + WINDOW] * UNIT_G
+        if kind == 1:
+            turn = float(random.uniform(0.0, 180.0))
+            fall = synthetic.fall(turn_deg=turn, peak_g=random.uniform(1.5, 12.0), seed=i)
+            g = fall[100 : 100 + WINDOW] / STANDARD_GRAVITY
+        elif kind == 2:
+            g = random.normal(0.0, random.uniform(0.01, 6.0), (WINDOW, 3))
+        elif kind == 3:
+            g = g + random.normal(0.0, 0.3, (WINDOW, 3))
+        elif kind == 4:
+            g = np.tile(random.normal(0.0, 1.0, 3), (WINDOW, 1))
+        elif kind == 5:
+            g = 5.0 * g
+        elif kind == 6:
+            g = random.choice([-16.0, 16.0], (WINDOW, 3))
+        elif kind == 7:
+            g = random.normal(0.0, 0.05, (WINDOW, 3))
+        yield np.clip(np.rint(g / UNIT_G), -32768, 32767)
+
+
+def forest_of(random, trees=80, depth=3):
+    """Return a forest that asks about anything, at the values the features have."""
+    feature = random.integers(0, len(FEATURES), (trees, depth))
+    seen = np.array([features_of(counts) for counts in windows(9)])
+    threshold = np.nan_to_num(seen[random.integers(0, len(seen), (trees, depth)), feature])
+    return Forest(random.uniform(-6.0, 1.0), feature, threshold, random.normal(0, 0.3, (trees, 8)))
+
+
+@pytest.mark.parametrize("after", [EARLY, AFTERMATH])
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_ruled_out_has_a_margin_below_zero(seed, after):
+    model = shipped_model()
+    forest = model.complete if after == AFTERMATH else model.early
+    if seed:
+        forest = forest_of(np.random.default_rng(seed))
+    screen = Screen(forest, after)
+    for counts in windows(seed, 80):
+        if ask(screen, counts):
+            assert forest.margin(features_of(counts, after)) < 0.0
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_each_number_is_the_one_measured(name):
+    """A forest of one question: it is answered from the screen exactly as from the features."""
+    told = 0
+    feature = np.array([[FEATURES.index(name)] * 3])
+    for counts in windows(3, 80):
+        value = features_of(counts)[feature[0, 0]]
+        for threshold in (0.97 * value - 0.03, 1.03 * value + 0.03, 0.6 * value):
+            for above in (-1.0, 1.0):
+                leaf = np.array([[-above] * 4 + [above] * 4])
+                forest = Forest(0.0, feature, np.full((1, 3), threshold), leaf)
+                no = ask(Screen(forest, AFTERMATH), counts)
+                assert (
+                    not no
+                    or forest.margin(np.where(feature[0, 0], value, [value] * len(FEATURES))) < 0.0
+                )
+                told += no
+    assert told > 50
+
+
+def test_a_number_at_a_threshold_is_not_told():
+    counts = next(windows(5))
+    at = FEATURES.index("angle_deg")
+    value = features_of(counts)[at]
+    for threshold in np.nextafter(value, [-np.inf, value, np.inf]):
+        for leaf in ([[-1.0] * 7 + [1.0]], [[1.0] + [-1.0] * 7]):
+            forest = Forest(0.0, np.full((1, 3), at), np.full((1, 3), threshold), np.array(leaf))
+            assert not ask(Screen(forest, AFTERMATH), counts)
+
+
+def test_walking_is_ruled_out_and_a_fall_is_not():
+    screen, walking = shipped_screens()[1], 0
+    calm = synthetic.walking(100.0, 60.0) / STANDARD_GRAVITY / UNIT_G
+    for at in range(0, 5000, 50):
+        near = calm[at + HISTORY : at + HISTORY + 100]
+        impact = int((near**2).sum(axis=1).argmax())
+        walking += ask(screen, np.rint(calm[at + impact : at + impact + WINDOW]))
+    fall = np.rint(synthetic.fall(before_s=4.0) / STANDARD_GRAVITY / UNIT_G)
+    assert walking > 90
+    assert not any(ask(screen, fall[100 + shift :][:WINDOW]) for shift in range(-3, 4))
+
+
+def test_a_window_without_a_direction_is_not_told():
+    assert not ask(shipped_screens()[1], np.zeros((WINDOW, 3)))
+    rows = np.zeros((WINDOW, 3))
+    rows[HISTORY:, 2] = 1.0 / UNIT_G
+    assert not ask(shipped_screens()[1], rows)
+
+
+def test_a_forest_that_asks_nothing_of_the_screen_rules_nothing_out_it_could_raise():
+    at = FEATURES.index("peak_g")
+    leaf = np.array([[-5.0] * 7 + [0.5]])
+    forest = Forest(0.0, np.full((1, 3), at), np.full((1, 3), 99.0), leaf)
+    always = Forest(-1.0, np.full((1, 3), at), np.full((1, 3), 99.0), leaf)
+    assert not ask(Screen(forest, AFTERMATH), next(windows(1)))
+    assert ask(Screen(always, AFTERMATH), next(windows(1)))
+
+
+@pytest.mark.parametrize("name", ["sisfall_acc_200hz_dev", "mobifall_pocket_87hz"])
+def test_recorded_candidates_that_are_ruled_out_were_never_raised(name):
+    path = DATA / f"{name}.npz"
+    if not path.exists():
+        pytest.skip("recordings are not part of the repository")
+    with np.load(path) as table:
+        counts, start, is_fall = table["x"], table["start"], table["is_fall"]
+        rate_hz, scale = float(table["fs"]), float(table["scale_g"]) * STANDARD_GRAVITY
+    channel = Channel("pendant", ACCELERATION)
+    screen, window = shipped_screens()[1], Window(AFTERMATH)
+    asked = ruled_out = 0
+    for i in np.random.default_rng(7).permutation(len(start) - 1)[:150]:
+        detector = FallDetector(channel, keep_candidates=True)
+        values = (counts[start[i] : start[i + 1]] * scale).astype(np.float32)
+        detector.update(Chunk(channel, 0.0, rate_hz, values))
+        for one in detector.candidates or []:
+            if one.history == HISTORY and one.after == AFTERMATH and not np.isnan(one.window).any():
+                window.rows[:] = one.window.T
+                no = screen.rules_out(window, 1.0)
+                assert not no or one.score < 0.5
+                if not is_fall[i]:
+                    asked += 1
+                    ruled_out += no
+    assert ruled_out > 0.6 * asked > 30
+
+
+def test_a_bolder_forest_rules_nothing_out():
+    shipped = shipped_model().complete
+    bold = Forest(50.0, shipped.feature, shipped.threshold, shipped.leaf)
+    assert not ask(Screen(bold, AFTERMATH), np.rint(next(windows(2))))
