@@ -66,6 +66,8 @@ def run_score(options: argparse.Namespace) -> int:
         return say(str(error), WRONG_INPUT)
     except PlotMissingError as error:
         return say(str(error), ABSENT)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return say(f"{error.filename or options.plot}: {error.strerror}", WRONG_INPUT)
     return OK
