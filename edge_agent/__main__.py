@@ -116,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="one JSON object")
     bench.set_defaults(command=_bench)
 
+    schema = commands.add_parser("schema", help="write the contract: JSON Schema and AsyncAPI")
+    schema.add_argument("folder", type=Path, metavar="DIR")
+    schema.set_defaults(command=_schema)
+
     decode = commands.add_parser("decode", help="what the bytes of a sensor mean")
     decode.add_argument(
         "--product", required=True, metavar="NAME", help="a module, or a characteristic as 2a37"
@@ -257,6 +261,18 @@ def _bench(options: argparse.Namespace) -> int:
     from edge_agent.evaluate.commands import run_bench_table
 
     return run_bench_table(options)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from edge_agent.relay.schema import documents
+
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        for name, body in documents().items():
+            (options.folder / name).write_bytes(body)
+    except OSError as error:
+        return say(f"{error.filename}: {error.strerror}", WRONG_INPUT)
+    return OK
 
 
 def _decode(options: argparse.Namespace) -> int:

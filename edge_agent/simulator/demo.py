@@ -9,6 +9,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,7 +64,13 @@ def has_vm() -> bool:
     return True
 
 
-def play(scene: Scene, speed: float | None, screen: Screen, link_level: bool) -> Verdict:
+def play(
+    scene: Scene,
+    speed: float | None,
+    screen: Screen,
+    link_level: bool,
+    on_message: Callable[[str, bytes], None] | None = None,
+) -> Verdict:
     """Play a scene to its end and judge it.
 
     Args:
@@ -71,6 +78,7 @@ def play(scene: Scene, speed: float | None, screen: Screen, link_level: bool) ->
         speed: scene seconds a second, None for as fast as it goes.
         screen: shown on while it runs.
         link_level: play the units at link level, without their firmware.
+        on_message: told of everything a subscriber gets: topic below the home's, body.
 
     Raises:
         LockstepError: a unit hangs.
@@ -78,7 +86,7 @@ def play(scene: Scene, speed: float | None, screen: Screen, link_level: bool) ->
     """
     with EmbeddedBroker() as port:
         options = StageOptions(speed, scene.seed)
-        performance = _Performance(scene, port, screen, link_level)
+        performance = _Performance(scene, port, screen, link_level, on_message)
         config = scene.make_config(("127.0.0.1", port))
         return on_stage(config, options, performance.run, performance.stored)
 
@@ -86,11 +94,19 @@ def play(scene: Scene, speed: float | None, screen: Screen, link_level: bool) ->
 class _Performance:
     """One playing of a scene."""
 
-    def __init__(self, scene: Scene, port: int, screen: Screen, link_level: bool) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        port: int,
+        screen: Screen,
+        link_level: bool,
+        on_message: Callable[[str, bytes], None] | None,
+    ) -> None:
         self._scene = scene
         self._port = port
         self._screen = screen
         self._link_level = link_level
+        self._on_message = on_message
         self._onset_s: dict[str, float] = {}
         self._watcher: Watcher | None = None
         self._start_utc_s = 0.0
@@ -110,6 +126,7 @@ class _Performance:
             stage.conductor,
             self._scene.platform,
             self._arrived,
+            self._on_message,
         )
         actors = cast_units(self._scene, stage)
         async with self._watcher.watching():

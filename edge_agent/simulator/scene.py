@@ -18,6 +18,7 @@ from edge_agent.config import (
     BedConfig,
     Config,
     ConfigError,
+    ConsentConfig,
     HomeConfig,
     Identifier,
     Label,
@@ -146,6 +147,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     platform: ScenePlatform = ScenePlatform()
     alarm: AlarmConfig = AlarmConfig()
     bed: BedConfig = BedConfig()
+    consent: ConsentConfig = ConsentConfig()
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31, description="a number, 0 to 2^31")] = 1
     zh: Label = "场景"
     en: Label = "Scene"
@@ -169,6 +171,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             mqtt=MqttConfig(host=broker[0], port=broker[1]) if broker else None,
             alarm=self.alarm,
             bed=self.bed,
+            consent=self.consent,
             simulated=True,
         )
 

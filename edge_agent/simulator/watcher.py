@@ -45,6 +45,7 @@ class Watcher:
         conductor: Conductor,
         platform: ScenePlatform,
         on_arrival: Callable[[Arrival], None],
+        on_message: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self.arrivals: list[Arrival] = []
         self.messages = 0
@@ -53,6 +54,7 @@ class Watcher:
         self._conductor = conductor
         self._platform = platform
         self._on_arrival = on_arrival
+        self._on_message = on_message
         self._expected: set[tuple[str, int]] = set()
         self._unanswered: set[str] = set()
         self._answering: dict[str, asyncio.Task[None]] = {}
@@ -93,6 +95,8 @@ class Watcher:
             self.messages += 1
             topic = str(message.topic).removeprefix(self._prefix)
             payload = message.payload
+            if self._on_message is not None and isinstance(payload, bytes):
+                self._on_message(topic, payload)
             if topic.startswith("alarm/") and isinstance(payload, bytes):
                 self._take(msgspec.json.decode(payload, type=AlarmEvent))
             elif topic.startswith("response/") and isinstance(payload, bytes):

@@ -38,7 +38,9 @@ class CommandError(Exception):
     """A message on a command topic that is no command."""
 
 
-class _CommandBody(msgspec.Struct):
+class CommandBody(msgspec.Struct):
+    """The body of a command; unknown fields are ignored."""
+
     transaction: str = ""
     alarm_id: str | None = None
     reason: str | None = None
@@ -176,7 +178,7 @@ class NativeProfile:
         except ValueError:
             raise CommandError(f"no command {name[:64]!r}") from None
         try:
-            body = msgspec.json.decode(payload or b"{}", type=_CommandBody)
+            body = msgspec.json.decode(payload or b"{}", type=CommandBody)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise CommandError(f"not a command body: {error}") from None
         if len(body.transaction) > 64 or len(body.reason or "") > 200:
