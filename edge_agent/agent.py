@@ -24,6 +24,7 @@ from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State
 from edge_agent.alarm.command import Command, CommandName, Response
 from edge_agent.alarm.onsite import REPEAT_S, SOUND_S, sounding_units
 from edge_agent.alarm.policy import Policy
+from edge_agent.alarm.restamp import ClockWatch, restamped
 from edge_agent.alarm.table import AlarmTable, Change, Identity
 from edge_agent.clock import Clock, Instant, format_utc, uuid7
 from edge_agent.config import AlarmConfig, Config, ConfigError, UnitConfig
@@ -117,6 +118,7 @@ class Agent:
         self._home = Home(config)
         self._pipeline = Pipeline(config, self._home, host_boot, now)
         self._health = AgentHealth(now)
+        self._clock_watch = ClockWatch()
         self._certificate_ends_s: float | None = None
         self._capacity_due_s = now.monotonic_s + CAPACITY_S
         self._low: str | None = None
@@ -381,8 +383,27 @@ class Agent:
                 days = (await self.outbox.capacity()).days
                 self._low = f"room for {days:.0f} days" if days < LEAST_DAYS else None
             await self._act(self._pipeline.tick(now) + self._faults(now), now)
+            await self._restamp(self._clock.now())
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
+
+    async def _restamp(self, now: Instant) -> None:
+        """Give what was stored under an untrusted clock its true time, once that is known."""
+        step_s = self._clock_watch.step_s(now)
+        if step_s is None:
+            return
+        label = now.quality.label
+        alarms = self._table.restamp(step_s, label)
+        for alarm in alarms:
+            self._retained.note_alarm(alarm)
+
+        def change(body: bytes) -> bytes | None:
+            event = restamped(_decode_event(body), step_s, self._session, label)
+            return None if event is None else msgspec.json.encode(event)
+
+        count = await self.outbox.rewrite(change, alarms)
+        _log.warning("the clock was off by %.0f s; %d events have their true time", step_s, count)
+        self._publish(self._retained.open_alarms())
 
     def _faults(self, now: Instant) -> list[Finding]:
         """Return what has become wrong, or right again, with the agent itself."""
@@ -503,6 +524,9 @@ class Agent:
                     self._pipeline.forgive()
         await self._commit(Batch(), changes, now)
         return response
+
+
+_decode_event = msgspec.json.Decoder(AlarmEvent).decode
 
 
 def _policy(alarm: AlarmConfig) -> Policy:

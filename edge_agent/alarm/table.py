@@ -31,6 +31,7 @@ from edge_agent.alarm.policy import (
     Policy,
     keeps_timer,
 )
+from edge_agent.alarm.restamp import restamped
 from edge_agent.clock import Instant, format_utc, uuid7
 from edge_agent.home.cause import Cause
 
@@ -181,6 +182,22 @@ class AlarmTable:
             ),
             [change],
         )
+
+    def restamp(self, step_s: float, label: str) -> list[Alarm]:
+        """Give open alarms of an untrusted clock their true times; return those that changed."""
+        changed = []
+        for alarm in list(self._open.values()):
+            last = restamped(alarm.last, step_s, self._identity.agent.session, label)
+            if last is not None:
+                alarm = replace(
+                    alarm,
+                    last=last,
+                    onset_utc_s=alarm.onset_utc_s + step_s,
+                    changed_utc_s=alarm.changed_utc_s + step_s,
+                )
+                self._open[alarm.alarm_id] = alarm
+                changed.append(alarm)
+        return changed
 
     def _refuse(self, command: Command, why: str, alarm: Alarm | None = None) -> Response:
         return Response(

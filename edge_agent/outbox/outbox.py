@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edge_agent.alarm.alarm import Alarm
 from edge_agent.outbox.failover import Failover, Opened, free_bytes, try_to_open
 from edge_agent.outbox.rows import (
     Batch,
@@ -129,6 +130,18 @@ class Outbox:
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_waiting(), name="outbox writer")
         return await done
+
+    async def rewrite(
+        self, change: Callable[[bytes], bytes | None], alarms: Sequence[Alarm]
+    ) -> int:
+        """Change events that no route has been given yet; return how many were.
+
+        Args:
+            change: returns the new body of an event, or None to leave it.
+            alarms: open alarms as they are now.
+        """
+        given = {name for handed in self._handed.values() for name in handed.values()}
+        return await self._do(lambda store: store.rewrite(change, given, alarms))
 
     async def pending(self, route: str, limit: int) -> list[Row]:
         """Return what waits for a route: high priority first, then the order of events."""

@@ -9,7 +9,7 @@ alarm waits. A row is closed for a route by that route's own acceptance and by n
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -169,6 +169,36 @@ class Store:
             "INSERT INTO deliveries (route, row, priority) VALUES (?, ?, ?)",
             [(route, row, priority) for route in self._routes],
         )
+
+    def rewrite(
+        self,
+        change: Callable[[bytes], bytes | None],
+        given: Collection[tuple[str, int]],
+        alarms: Sequence[Alarm],
+    ) -> int:
+        """Change the bodies of events that no route has been given; return how many.
+
+        Args:
+            change: returns the new body, or None to leave it.
+            given: (alarm_id, event) that routes were handed.
+            alarms: to be stored as they are now, without an event.
+        """
+        rows = self._db.execute(
+            "SELECT row, alarm_id, event, body FROM events WHERE row NOT IN"
+            " (SELECT row FROM deliveries WHERE verdict = 'accepted' OR attempts > 0)"
+        )
+        changed = [
+            (body, row)
+            for row, alarm_id, event, before in list(rows)
+            if (alarm_id, event) not in given and (body := change(before)) is not None
+        ]
+        with self._db.transaction():
+            self._db.execute_many("UPDATE events SET body = ? WHERE row = ?", changed)
+            self._db.execute_many(
+                "UPDATE alarms SET body = ?, changed_s = ? WHERE alarm_id = ?",
+                [(msgspec.json.encode(one), one.changed_utc_s, one.alarm_id) for one in alarms],
+            )
+        return len(changed)
 
     def _accept(self, names: list[Delivery]) -> None:
         self._db.execute_many(
