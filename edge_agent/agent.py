@@ -171,7 +171,7 @@ class Agent:
             with contextlib.suppress(asyncio.CancelledError):
                 await self.outbox.close()
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self, _: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what `anzhen status` shows."""
         now = self._clock.now()
         lost = self._pipeline.samples_lost()

@@ -1,6 +1,6 @@
 """The control socket: a local, owner-only line for `anzhen status` (JSON lines).
 
-One request a line, `{"do": "status"}`, one answer a line. Requests are bounded; a client that
+One request a line, `{"do": "status"}` and what that request takes, one answer a line. Requests are bounded; a client that
 does not read is dropped.
 """
 
@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 MAX_REQUEST = 4096
 CLIENT_S = 10.0
 
-Answer = Callable[[], Awaitable[dict[str, Any]]]
+Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Takes the request. What is wrong with it is answered as `{"error": ...}`."""
 
 
 async def serve_control(path: Path, requests: dict[str, Answer]) -> None:
@@ -51,8 +52,13 @@ async def serve_control(path: Path, requests: dict[str, Answer]) -> None:
         _remove(path)
 
 
-async def ask(path: Path, what: str) -> dict[str, Any]:
+async def ask(path: Path, what: str, **values: str) -> dict[str, Any]:
     """Ask a running agent.
+
+    Args:
+        path: of its socket.
+        what: the request's name.
+        values: what the request takes.
 
     Raises:
         OSError: no agent listens there.
@@ -61,7 +67,7 @@ async def ask(path: Path, what: str) -> dict[str, Any]:
     async with asyncio.timeout(CLIENT_S):
         reader, writer = await asyncio.open_unix_connection(path, limit=16 * 1024 * 1024)
         try:
-            writer.write(json.dumps({"do": what}).encode() + b"\n")
+            writer.write(json.dumps({"do": what, **values}).encode() + b"\n")
             answer = json.loads(await reader.readline() or b"null")
         finally:
             writer.close()
@@ -96,4 +102,4 @@ async def _answer(line: bytes, requests: dict[str, Answer]) -> dict[str, Any]:
     what = request.get("do") if isinstance(request, dict) else None
     if not isinstance(what, str) or what not in requests:
         return {"error": f"unknown request; known: {', '.join(requests)}"}
-    return await requests[what]()
+    return await requests[what](request)

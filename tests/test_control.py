@@ -12,8 +12,8 @@ from edge_agent.control import ask, serve_control
 
 @contextlib.asynccontextmanager
 async def serving(path):
-    async def status():
-        return {"units": []}
+    async def status(request):
+        return {"units": []} if len(request) == 1 else {"got": request["unit"]}
 
     task = asyncio.create_task(serve_control(path, {"status": status}))
     while not path.exists():
@@ -27,6 +27,7 @@ async def test_it_answers_what_it_knows(tmp_path):
     path = tmp_path / "c.sock"
     async with serving(path):
         assert await ask(path, "status") == {"units": []}
+        assert await ask(path, "status", unit="u1") == {"got": "u1"}
         assert await ask(path, "nonsense") == {"error": "unknown request; known: status"}
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert not path.exists()
