@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State
+from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State, Trigger
 from edge_agent.alarm.command import Command, CommandName, Response
 from edge_agent.alarm.onsite import REPEAT_S, SOUND_S, sounding_units
 from edge_agent.alarm.policy import Policy
@@ -204,9 +204,9 @@ class Agent:
             "open_alarms": msgspec.to_builtins(self._retained.open_events),
         }
 
-    def next_due_s(self) -> float | None:
-        """Return when the next alarm timer fires (monotonic), or None."""
-        return self._table.next_due_s()
+    def next_confirmation_s(self) -> float | None:
+        """Return when the next suspicion is confirmed (monotonic), or None."""
+        return self._table.next_due_s(Trigger.CONFIRM)
 
     async def _restore(self, stored: Stored) -> None:
         self._clock.not_before(stored.latest_utc_s)

@@ -95,9 +95,13 @@ class AlarmTable:
         """Return the open alarm of a condition for one person or unit."""
         return next((a for a in self._open.values() if _key(a.last) == (condition, subject)), None)
 
-    def next_due_s(self) -> float | None:
-        """Return the monotonic time of the earliest timer."""
-        times = [alarm.due.monotonic_s for alarm in self._open.values() if alarm.due]
+    def next_due_s(self, trigger: Trigger | None = None) -> float | None:
+        """Return the monotonic time of the earliest timer, of one trigger or of any."""
+        times = [
+            alarm.due.monotonic_s
+            for alarm in self._open.values()
+            if alarm.due and trigger in (None, alarm.due.trigger)
+        ]
         return min(times, default=None)
 
     def run_timers(self, now: Instant) -> list[Change]:

@@ -115,12 +115,14 @@ class Stage:
         self.conductor.remove_machine(machine)
 
     async def until_quiet(self, rounds: int = 60) -> int:
-        """Wait for every alarm timer and for the routes; return how many events are left.
+        """Wait for every suspicion and for the routes; return how many events are left.
+
+        Reminders of what nobody answers have no end and are not waited for.
 
         Args:
             rounds: half seconds that the routes get to take what is left.
         """
-        while (due_s := self.agent.next_due_s()) is not None:  # noqa: ASYNC110 (virtual time)
+        while (due_s := self.agent.next_confirmation_s()) is not None:  # noqa: ASYNC110 (virtual time)
             await asyncio.sleep(max(0.0, due_s - self.now_s) + 0.001)
         await asyncio.sleep(1.0)  # the last timer's event is stored and told
         waiting = sum((await self.agent.outbox.backlog()).values())
