@@ -5,6 +5,7 @@
                       +--> impact gate --+
  contact -+-> local alarm                +--> backlog -> uplink
           +------------------------------+
+ room (radar, inputs) ---> local alarm, backlog, uplink
 ```
 A press lights and sounds first, then it is written to the flash, then it is sent.
 """
@@ -19,7 +20,6 @@ from firmware.boot import begin_boot
 from firmware.calls import Calls
 from firmware.commands import Commands
 from firmware.drivers.contact import Contact
-from firmware.drivers.lis3dh import G_PER_DIGIT
 from firmware.health import (
     FLAG_ALARM,
     FLAG_FLASH,
@@ -28,13 +28,21 @@ from firmware.health import (
     Health,
     leave_last_words,
 )
-from firmware.impact_gate import ImpactGate
 from firmware.local_alarm import OFF, LocalAlarm
 from firmware.sampler import Sampler
 from firmware.uplink import Uplink
 from firmware.uptime import Clock
 from protocol import quantities
-from protocol.messages import Ack, EventKind, Hello, Log, Reading, Samples, TimeSync
+from protocol.messages import (
+    Ack,
+    EventKind,
+    Hello,
+    Inventory,
+    Log,
+    Reading,
+    Samples,
+    TimeSync,
+)
 from protocol.session import LinkUp
 
 TYPE_CHECKING = False
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from firmware.backlog import Record
     from firmware.boards.board import Adc, Board
     from firmware.drivers.contact import Button, Cord
+    from firmware.impact_gate import ImpactGate
+    from firmware.room import Room
     from firmware.sampler import Source
     from protocol.messages import Status
 
@@ -95,8 +105,9 @@ class Unit:
             VERSION,
             reset_cause=board.reset_cause(),
         )
-        self.note_inventory()
         self.uplink = Uplink(self.hello, board.link(), self.clock, self.backlog, self._take)
+        self.room = self._make_room()
+        self.note_inventory()
         self.commands = Commands(self)
         self.calls = Calls(
             root, self.clock, self.alarm, self.backlog, self.contact_channel, self.uplink.pump
@@ -110,6 +121,8 @@ class Unit:
         keep("beat", self._run_beat, self, _BEAT_LIMIT_MS)
         for channel, sampler in self.samplers.items():
             keep("sampler " + profile.NAMES[channel], sampler.run, sampler, _SAMPLER_LIMIT_MS)
+        if self.room is not None:
+            self.room.start(self.health)
         keep("link reader", self.uplink.run_reader)
         keep("link timer", self.uplink.run_timer, self.uplink, _LINK_LIMIT_MS)
         keep("health", self.health.run)
@@ -118,7 +131,8 @@ class Unit:
         """Return what the unit is made of, as JSON text of at most 900 bytes."""
         sources = {channel: sampler.source for channel, sampler in self.samplers.items()}
         contact = self.contact_channel if self.contact is not None else -1
-        return profile.inventory(self.board.unit_id, VERSION, self.settings, sources, contact)
+        room = self.room.parts() if self.room is not None else []
+        return profile.inventory(self.board.unit_id, VERSION, self.settings, sources, contact, room)
 
     def note_inventory(self) -> None:
         """Let the next greeting tell the inventory of now."""
@@ -134,9 +148,21 @@ class Unit:
                 self._tell_sensor(channel, True)
                 continue
             if channel == profile.ACC:
+                from firmware.drivers.lis3dh import G_PER_DIGIT
+                from firmware.impact_gate import ImpactGate
+
                 limit_g = self.settings.number("impact_limit_g")
                 self.gate = ImpactGate(source.period_ms, G_PER_DIGIT, limit_g, self._keep_impact)
             self.samplers[channel] = self._make_sampler(channel, source)
+        if profile.has_contact(self.settings):
+            self._make_contact()
+        if self.settings.whole("battery_full_mv"):
+            try:
+                self._battery = self.board.adc("battery")
+            except OSError:
+                self.health.flags |= FLAG_SETTINGS
+
+    def _make_contact(self) -> None:
         try:
             self.contact_input = profile.make_contact(
                 self.contact_channel, self.board, self.settings
@@ -149,11 +175,21 @@ class Unit:
             )
         except OSError:
             self._tell_sensor(self.contact_channel, True)
-        if self.settings.whole("battery_full_mv"):
-            try:
-                self._battery = self.board.adc("battery")
-            except OSError:
-                self.health.flags |= FLAG_SETTINGS
+
+    def _make_room(self) -> "Room | None":
+        if not profile.watches_room(self.settings):
+            return None
+        from firmware.room import Room
+
+        return Room(
+            self.board,
+            self.settings,
+            self.clock,
+            self.alarm,
+            self.backlog,
+            self.uplink,
+            self._tell_inventory,
+        )
 
     def _make_sampler(self, channel: int, source: "Source") -> Sampler:
         quantity = profile.QUANTITIES[channel]
@@ -223,6 +259,8 @@ class Unit:
             self.calls.record()
             if self.contact is not None:
                 self.contact.poll(now_ms)
+            if self.room is not None:
+                self.room.poll(now_ms)
             self.alarm.tick(now_ms)
 
     # From and to the agent
@@ -237,6 +275,8 @@ class Unit:
             self.clock.learn_utc(event.welcome.utc_ms, event.welcome.quality)
             self._tell_boot()
             self._tell_contact(now_ms)
+            if self.room is not None:
+                self.room.tell_again()
         else:
             result = self.commands.answer(event)
             if result is not None:
@@ -261,6 +301,11 @@ class Unit:
             code = quantities.CONTACT.code
             self.uplink.send(Reading(code, self.contact_channel, at_ms, state))
 
+    def _tell_inventory(self) -> None:
+        self.note_inventory()
+        if self.uplink.online:
+            self.uplink.send(Inventory(self.inventory()))
+
     def _report(self, status: "Status") -> None:
         if not self.uplink.online:
             return
@@ -271,6 +316,8 @@ class Unit:
             status.overruns += sampler.lost
             if sampler.faulty:
                 status.flags |= FLAG_SENSOR
+        if self.room is not None:
+            self.room.report(status)
         if self.backlog.flash_errors or self.backlog.damaged:
             status.flags |= FLAG_FLASH
         if self.alarm.state != OFF:

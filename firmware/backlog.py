@@ -24,6 +24,9 @@ CALL = 0
 IMPACT = 1
 OTHER = 2
 
+_CALLS = (EventKind.CALL_PRESSED, EventKind.FALL_SEEN)
+"""Calls for help: by a person, and by a radar for one."""
+
 PART_BYTES = 480
 """Samples in one part of an impact on the wire: a multiple of 6, so that parts hold wholes."""
 
@@ -166,7 +169,7 @@ class Backlog:
         return [record for record in self.records if record.rank == CALL]
 
     def _store_event(self, kind: int, channel: int, uptime_ms: int, value: int) -> Record:
-        rank = CALL if kind == EventKind.CALL_PRESSED else OTHER
+        rank = CALL if kind in _CALLS else OTHER
         record = Record(rank, self._next_number(), self._boot_id, self._next_seq(), 0)
         utc_ms = self._clock.utc_ms(uptime_ms)
         event = Event(self._boot_id, record.seq, kind, channel, uptime_ms, utc_ms, value)

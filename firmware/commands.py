@@ -15,9 +15,8 @@ Result status: 0 done, 1 not known, 2 refused, 3 failed.
 import struct
 import sys
 
-from firmware import flash, profile
+from firmware import flash, profile, settings
 from firmware.drivers.contact import Cord
-from firmware.drivers.nau7802 import Nau7802
 from firmware.settings import SettingsError
 from protocol.messages import Command, CommandKind, Configure, Inventory, Result
 
@@ -28,9 +27,11 @@ if TYPE_CHECKING:
     from firmware.backlog import Backlog
     from firmware.boards.board import Board
     from firmware.drivers.contact import Button, Contact
+    from firmware.drivers.radar_line import Radar
     from firmware.health import Health
     from firmware.impact_gate import ImpactGate
     from firmware.local_alarm import LocalAlarm
+    from firmware.room import Room
     from firmware.sampler import Sampler
     from firmware.settings import Settings
     from firmware.uplink import Uplink
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         contact: Contact | None
         contact_channel: int
         contact_input: Button | Cord | None
+        room: Room | None
 
         def inventory(self) -> str:
             """Return what the unit is made of."""
@@ -97,10 +99,12 @@ class Commands:
         if kind == CommandKind.SELF_TEST:
             return self._test()
         if kind == CommandKind.SENSOR_RESET:
-            sampler = unit.samplers.get(argument[0]) if argument else None
-            if sampler is None:
+            part: "Sampler | Radar | None" = unit.samplers.get(argument[0]) if argument else None
+            if argument and argument[0] == profile.RADAR and unit.room is not None:
+                part = unit.room.radar
+            if part is None:
                 return REFUSED, "no such channel"
-            sampler.start_again()
+            part.start_again()
             return DONE, ""
         if kind == CommandKind.REBOOT:
             unit.health.reset_soon("asked by the agent")
@@ -130,12 +134,17 @@ class Commands:
             good = sampler is not None and not sampler.faulty
             words.append("%s %s" % (profile.NAMES[channel], "ok" if good else "faulty"))
             status = status if good else FAILED
+        if unit.settings.text("radar") != settings.NONE:
+            radar = unit.room.radar if unit.room is not None else None
+            good = radar is not None and not radar.faulty and not radar.stuck
+            words.append("radar %s" % ("ok" if good else "faulty"))
+            status = status if good else FAILED
         name = profile.NAMES[unit.contact_channel]
-        if unit.contact is None:
+        if unit.contact is not None:
+            words.append("%s %s" % (name, _CONTACT_NAMES[unit.contact.state]))
+        elif profile.has_contact(unit.settings):
             words.append("%s faulty" % name)
             status = FAILED
-        else:
-            words.append("%s %s" % (name, _CONTACT_NAMES[unit.contact.state]))
         try:
             path = unit.board.flash_root + "/self_test"
             flash.write_checked(path, '"ok"')
@@ -173,7 +182,10 @@ class Commands:
         if unit.gate is not None:
             unit.gate.set_limit(changed.number("impact_limit_g"))
         load = unit.samplers.get(profile.LOAD)
-        if load is not None and isinstance(load.source, Nau7802):
+        if load is not None:
+            from firmware.drivers.nau7802 import Nau7802
+
+            assert isinstance(load.source, Nau7802)
             load.source.zero = changed.whole("load_zero")
             load.source.kg_per_count = changed.number("load_kg_per_count")
         if unit.contact is not None:

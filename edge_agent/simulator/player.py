@@ -1,5 +1,7 @@
-"""Recordings to what a sensor's registers would hold: the files a host board plays."""
+"""Recordings to what a sensor's registers or line would hold: the files a host board plays."""
 
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,20 @@ def write_ads1115(path: Path, strip_v: NDArray[np.float64]) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(counts.astype("<i2").tobytes())
     return {"model": "ads1115", "file": str(path), "rate_hz": 100, "start_ms": 0, "hold": True}
+
+
+def write_uart(
+    path: Path, stream: Iterable[tuple[float, bytes]], start_ms: int = 0
+) -> dict[str, Any]:
+    """Write what a module sends on its serial line; return the line's entry.
+
+    Args:
+        path: the file to write.
+        stream: (time in s, bytes) in order of time, as `sensors/radar_*.py` give it.
+        start_ms: uptime at which the stream begins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        for time_s, data in stream:
+            file.write(struct.pack("<IH", round(1000 * time_s), len(data)) + data)
+    return {"play": str(path), "start_ms": start_ms}

@@ -28,8 +28,8 @@ class UnitSpec:
     """A unit to simulate.
 
     Attributes:
-        profile: `pendant`, `bed` or `bathroom`.
-        board: what `firmware/boards/host.py` plays: `i2c`, `adc`, `pins`.
+        profile: `pendant`, `bed`, `bathroom` or `room`.
+        board: what `firmware/boards/host.py` plays: `i2c`, `adc`, `pins`, `uart`.
         settings: settings other than the profile's.
     """
 

@@ -12,9 +12,10 @@
 | `reset()` | start anew; does not come back |
 | `feed()` | feeds the hardware watchdog, which resets the unit after about 20 s without it |
 | `i2c(name)` | `I2C`, raises OSError when the board has none of that name; likewise the next |
-| `uart(name)` | `Uart` |
+| `uart(name, baud)` | `Uart`, 8N1, that keeps `uart_buffer_bytes(baud)` until they are read |
 | `adc(name)` | `Adc` |
-| `pin(name)` | `Pin`; outputs are `light` and `buzzer`, low at the start |
+| `pin(name)` | `Pin`; outputs are `light` and `buzzer`, low at the start, and where there is \
+one `radar_power`, high at the start: the radar's supply |
 | `paced(read, period_ms, depth)` | `Paced`: reads a part that has no FIFO of its own |
 | `link()` | `Link` to the agent |
 
@@ -99,8 +100,19 @@ if TYPE_CHECKING:
         def reset(self) -> None: ...
         def feed(self) -> None: ...
         def i2c(self, name: str) -> I2C: ...
-        def uart(self, name: str) -> Uart: ...
+        def uart(self, name: str, baud: int) -> Uart: ...
         def adc(self, name: str) -> Adc: ...
         def pin(self, name: str) -> Pin: ...
         def paced(self, read: Callable[[], int], period_ms: int, depth: int) -> Paced: ...
         def link(self) -> Link: ...
+
+
+_UART_MS = 250
+"""A full line fills the buffer in this time: longer than a block of the flash is erased."""
+_UART_LEAST = 2048
+_UART_MOST = 16_384
+
+
+def uart_buffer_bytes(baud: int) -> int:
+    """Return the size of a receive buffer: the 256 bytes of a bare ESP32 overrun in silence."""
+    return max(_UART_LEAST, min(_UART_MOST, baud // 10 * _UART_MS // 1000))

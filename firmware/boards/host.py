@@ -10,8 +10,10 @@
                          "start_ms": 0, "hold": false, "away": [[5000, 8000]]}}},
  "adc": {"cord": {"steps": [[0, 0.5], [12000, 0.25]]}},
  "pins": {"button": {"steps": [[0, 1], [5000, 0], [5300, 1]]}},
+ "uart": {"radar": {"play": "/x/radar.bin"}},
  "outputs": "/path/outputs.jsonl"}
 ```
+What else a line of `uart` may have stands in `host_uart.py`.
 
 A step holds until the next one. With `seed` every random byte follows from the seed and the
 number of boots on this flash. The process ends with status 3 when the firmware resets.
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from firmware.boards.board import I2C, Adc, Buffer, Link, Paced, Pin, Uart
     from firmware.boards.host_parts import Part
+    from firmware.boards.host_uart import HostUart
 
 _TICKS_MASK = (1 << 30) - 1
 RESET_STATUS = 3
@@ -135,6 +138,23 @@ class _OutputPin:
                 file.write(json.dumps(line) + "\n")
 
 
+class _PowerPin:
+    """A digital output that is a module's supply, on at the start."""
+
+    def __init__(self, uarts: "dict[str, HostUart]", name: str) -> None:
+        self._uarts = uarts
+        self._name = name
+        self._level = 1
+
+    def read(self) -> int:
+        return self._level
+
+    def write(self, level: int) -> None:
+        self._level = level
+        if self._name in self._uarts:
+            self._uarts[self._name].switch(level)
+
+
 class _Paced:
     """Makes up, when asked, what a timer would have read meanwhile, each at its own time."""
 
@@ -194,6 +214,7 @@ class HostBoard:
         self._drawn = 0
         self._boots = boot.count_boots(self.flash_root)
         self._buses: "dict[str, I2C]" = {}
+        self._uarts: "dict[str, HostUart]" = {}
         self._outputs: "dict[str, Pin]" = {}
 
     def ticks_ms(self) -> int:
@@ -229,8 +250,15 @@ class HostBoard:
             self._buses[name] = _Bus(parts)
         return self._buses[name]
 
-    def uart(self, name: str) -> "Uart":
-        raise OSError(errno.ENODEV)
+    def uart(self, name: str, baud: int) -> "Uart":
+        row = self._config.get("uart", {}).get(name)
+        if row is None:
+            raise OSError(errno.ENODEV)
+        if name not in self._uarts:
+            from firmware.boards.host_uart import HostUart
+
+            self._uarts[name] = HostUart(row, baud, self._now)
+        return self._uarts[name]
 
     def adc(self, name: str) -> "Adc":
         return _Adc(self._steps("adc", name))
@@ -238,11 +266,19 @@ class HostBoard:
     def pin(self, name: str) -> "Pin":
         if name in self._config.get("pins", {}):
             return _InputPin(self._steps("pins", name))
+        if name == "radar_power":
+            return self._power("radar")
         if name not in ("light", "buzzer"):
             raise OSError(errno.ENODEV)
         if name not in self._outputs:
             self._outputs[name] = _OutputPin(name, self._config.get("outputs", ""), self._now)
         return self._outputs[name]
+
+    def _power(self, name: str) -> "Pin":
+        """Return the pin that switches a module's supply."""
+        if not self._config.get("uart", {}).get(name, {}).get("power"):
+            raise OSError(errno.ENODEV)
+        return _PowerPin(self._uarts, name)
 
     def paced(self, read: "Callable[[], int]", period_ms: int, depth: int) -> "Paced":
         return _Paced(read, period_ms, depth, self._now)

@@ -257,7 +257,7 @@ def test_time_requests_are_answered_with_the_uptime(make_unit):
     assert not unit.of(TimeSync)
 
 
-@pytest.mark.parametrize("profile", ["pendant", "bed", "bathroom"])
+@pytest.mark.parametrize("profile", ["pendant", "bed", "bathroom", "room"])
 def test_every_profile_fits_its_heap(make_unit, profile):
     unit = make_unit(profile=profile, accelerometer=True)
     unit.heap = HEAP

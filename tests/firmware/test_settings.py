@@ -13,7 +13,7 @@ pytestmark = pytest.mark.fast
 @pytest.mark.parametrize(
     ("chosen", "line"),
     [
-        ({"profile": "attic"}, 'profile: "attic" is none of pendant, bed, bathroom'),
+        ({"profile": "attic"}, 'profile: "attic" is none of pendant, bed, bathroom, room'),
         ({"profile": 3}, "profile: 3 is not text"),
         ({"impact_limit_g": 2.6}, "impact_limit_g: 2.6 is not between 1.2 and 2.5"),
         ({"impact_limit_g": "high"}, 'impact_limit_g: "high" is not a number'),
@@ -35,12 +35,42 @@ pytestmark = pytest.mark.fast
             "cord_idle_below: leaves less than 0.1 to be idle",
         ),
         ({"load_kg_per_count": 0}, "load_kg_per_count: must not be 0"),
+        (
+            {"profile": "room", "radar": "ld2451"},
+            'radar: "ld2451" is none of none, r60abd1, r60afd1, mr60bha1, mr60fda1, c1001, '
+            "ld6002, ld6002b, ld6002c, mr60bha2, mr60fda2, ld2410, ld2412, ld2450",
+        ),
+        ({"radar_watches": "both"}, 'radar_watches: "both" is none of falls, sleep'),
+        ({"radar_height_m": 5.1}, "radar_height_m: 5.1 is not between 0.0 and 5.0"),
+        ({"radar_height_m": 0.9}, "radar_height_m: 0.9 is not 0 and less than 1.0"),
+        ({"radar_range_m": 0.2}, "radar_range_m: 0.2 is not 0 and less than 0.3"),
+        ({"radar_range_m": 8.1}, "radar_range_m: 8.1 is not between 0.0 and 8.0"),
+        ({"radar_sensitivity": 4}, "radar_sensitivity: 4 is not between 0 and 3"),
+        ({"room_cord": 1}, "room_cord: 1 is not true or false"),
+        ({"input_9": "pir"}, "input_9: unknown key"),
+        ({"input_20": "pir"}, "input_20: unknown key"),
+        ({"input_10": "lamp"}, 'input_10: "lamp" is none of none, pir, reed, mat, flush'),
+        ({"input_10_level": 2}, "input_10_level: 2 is not between 0 and 1"),
+        (
+            {"profile": "bed", "radar": "ld2410"},
+            "radar: only in the profiles bathroom and room",
+        ),
+        ({"input_11": "reed"}, "input_11: only in the profiles bathroom and room"),
+        (
+            {"profile": "room", "radar": "ld2410", "accelerometer": True},
+            "accelerometer: the memory is too small for a radar with it",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(chosen, line):
     with pytest.raises(SettingsError) as caught:
         Settings(chosen)
     assert str(caught.value) == line
+
+
+def test_inputs_are_told_by_channel_kind_and_level():
+    chosen = {"profile": "room", "input_12": "reed", "input_10": "pir", "input_10_level": 0}
+    assert Settings(chosen).inputs() == [(10, "pir", 0), (12, "reed", 1)]
 
 
 def test_whole_numbers_do_for_numbers():
@@ -96,6 +126,12 @@ def test_a_damaged_last_good_copy_is_not_used(tmp_path):
         ('{"impact_limit_g": 2.51}', "impact_limit_g: 2.51 is not between 1.2 and 2.5"),
         ('{"cord_pressed_below": 0.1}', "cord_pressed_below: 0.1 is not between 0.2 and 0.5"),
         ('{"cord": false}', "cord: unknown key"),
+        ('{"radar": "none"}', "radar: can only be changed on site"),
+        ('{"radar_sensitivity": 1}', "radar_sensitivity: can only be changed on site"),
+        ('{"radar_height_m": 3}', "radar_height_m: can only be changed on site"),
+        ('{"input_10": "none"}', "input_10: can only be changed on site"),
+        ('{"input_10_level": 0}', "input_10_level: can only be changed on site"),
+        ('{"room_cord": false}', "room_cord: can only be changed on site"),
         ("no", "settings.json: not JSON"),
     ],
 )

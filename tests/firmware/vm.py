@@ -18,15 +18,16 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_agent.simulator.player import write_uart
 from protocol.edge_session import EdgeSession
-from protocol.messages import Event, Impact, Samples, Stage
+from protocol.messages import Event, Impact, Reading, Samples, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 MICROPYTHON = shutil.which("micropython", path=os.path.dirname(sys.executable))
@@ -102,6 +103,17 @@ class VmUnit:
 
     def add_load(self, counts: NDArray[np.int32], **row: object) -> None:
         self._add_part("42", "nau7802", counts.astype("<i4"), 10, row)
+
+    def add_radar(self, stream: Iterable[tuple[float, bytes]], **row: object) -> None:
+        """Play what a module sends on the line `radar`; what the unit writes is kept."""
+        played = write_uart(self.folder / "radar.bin", stream)
+        self.written_path = self.folder / "written.jsonl"
+        self.host["uart"] = {"radar": played | {"written": str(self.written_path)} | row}
+
+    def written(self) -> list[tuple[int, bytes]]:
+        """Return what the unit wrote to the module: (uptime ms, frame)."""
+        rows = [json.loads(line) for line in self.written_path.read_text().splitlines()]
+        return [(row["t"], bytes.fromhex(row["hex"])) for row in rows]
 
     def _add_part(
         self, address: str, model: str, counts: NDArray[np.int_], rate: int, row: dict[str, object]
@@ -211,6 +223,11 @@ class VmUnit:
     def kinds(self) -> list[int]:
         """Return the kinds of the received events."""
         return [event.kind for event in self.of(Event)]
+
+    def readings(self, channel: int) -> list[tuple[int, float]]:
+        """Return (uptime ms, value) of a channel's readings."""
+        found = [one for one in self.of(Reading) if one.channel == channel]
+        return [(one.uptime_ms, one.value) for one in found]
 
     def samples(self, quantity: int) -> list[Samples]:
         return [block for block in self.of(Samples) if block.quantity == quantity]

@@ -1,0 +1,174 @@
+"""What watches a room: the radar and the digital inputs that the settings name.
+
+```
+ radar  -> radar_watch.py -> local alarm, backlog, uplink
+ inputs -> Reading ---------------------------> uplink
+```
+A driver is imported only by a unit that has its part: the codec of a radar alone takes a tenth
+of the heap.
+"""
+
+from firmware import profile, settings
+from firmware.health import FLAG_SENSOR
+from protocol import quantities
+from protocol.messages import EventKind, Reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.backlog import Backlog
+    from firmware.boards.board import Board
+    from firmware.drivers.inputs import Input, Inputs
+    from firmware.drivers.radar import Module
+    from firmware.drivers.radar_line import Radar, Watch
+    from firmware.health import Health
+    from firmware.local_alarm import LocalAlarm
+    from firmware.radar_watch import RadarWatch
+    from firmware.settings import Settings
+    from firmware.uplink import Uplink
+    from firmware.uptime import Clock
+    from protocol.messages import Status
+
+_RADAR_LIMIT_MS = 10_000
+_POWER = "radar_power"
+
+
+class Room:
+    """The radar and the inputs of one unit; it may have neither.
+
+    Args:
+        renamed: called when the radar has told its version.
+    """
+
+    def __init__(
+        self,
+        board: "Board",
+        chosen: "Settings",
+        clock: "Clock",
+        alarm: "LocalAlarm",
+        backlog: "Backlog",
+        uplink: "Uplink",
+        renamed: "Callable[[], None]",
+    ) -> None:
+        self._uplink = uplink
+        self._backlog = backlog
+        self._watch: "RadarWatch | None" = None
+        self.radar: "Radar | None" = None
+        self.inputs: "list[Input]" = []
+        self._reader: "Inputs | None" = None
+        if chosen.text("radar") != settings.NONE:
+            from firmware.radar_watch import RadarWatch
+
+            self._watch = RadarWatch(alarm, backlog, uplink, renamed)
+            try:
+                self._watch.radar = _make_radar(board, chosen, clock, self._watch)
+                self.radar = self._watch.radar
+            except OSError:
+                backlog.add_event(
+                    EventKind.SENSOR_FAULT, profile.RADAR, quantities.RADAR_TRACK.code
+                )
+        self._make_inputs(board, chosen)
+
+    def start(self, health: "Health") -> None:
+        """Start the radar's task."""
+        if self.radar is not None:
+            health.keep("radar", self.radar.run, self.radar, _RADAR_LIMIT_MS)
+
+    def poll(self, now_ms: int) -> None:
+        """Work on what the inputs' timer has read."""
+        if self._reader is not None:
+            self._reader.poll(now_ms)
+
+    def tell_again(self) -> None:
+        """Let every state be told at once: the agent has only now begun to listen."""
+        if self._watch is not None:
+            self._watch.tell_again()
+        for one in self.inputs:
+            one.tell_again()
+
+    def parts(self) -> "list[list[object]]":
+        """Return rows of the inventory; a radar's has its firmware behind, empty until told."""
+        rows: "list[list[object]]" = []
+        if self.radar is not None:
+            module = self.radar.module
+            rate_hz = 1000 // module.track_ms if module.track_ms else 0
+            name = profile.NAMES[profile.RADAR]
+            rows.append([profile.RADAR, name, module.product, rate_hz, module.firmware])
+        for one in self.inputs:
+            rows.append([one.channel, one.kind, "input", 0])
+        return rows
+
+    def report(self, status: "Status") -> None:
+        """Add how the radar is to a Status."""
+        if self.radar is not None:
+            status.overruns += self.radar.lost
+            if self.radar.faulty or self.radar.stuck:
+                status.flags |= FLAG_SENSOR
+
+    def _make_inputs(self, board: "Board", chosen: "Settings") -> None:
+        debounce_ms = chosen.whole("debounce_ms")
+        for channel, kind, level in chosen.inputs():
+            try:
+                one = _make_input(channel, kind, level, board, debounce_ms)
+            except OSError:
+                self._backlog.add_event(EventKind.SENSOR_FAULT, channel, quantities.CONTACT.code)
+            else:
+                self.inputs.append(one)
+        if self.inputs:
+            from firmware.drivers.inputs import Inputs
+
+            self._reader = Inputs(board, self.inputs, self._tell_input)
+
+    def _tell_input(self, one: "Input", at_ms: int) -> None:
+        if self._uplink.online:
+            self._uplink.send(Reading(one.quantity.code, one.channel, at_ms, float(one.told)))
+
+
+def _make_radar(board: "Board", chosen: "Settings", clock: "Clock", watch: "Watch") -> "Radar":
+    """Return the radar of the settings, which name one.
+
+    Raises:
+        OSError: the board has no such line.
+    """
+    product = chosen.text("radar")
+    from firmware.drivers.radar import Setup
+    from firmware.drivers.radar_line import Radar
+
+    setup = Setup(
+        chosen.number("radar_height_m"),
+        chosen.whole("radar_sensitivity"),
+        chosen.number("radar_range_m"),
+        chosen.text("radar_watches") == "sleep",
+    )
+    module: "Module"
+    if product in settings.HILINK_RADARS:
+        from firmware.drivers import radar_hilink
+
+        module = radar_hilink.HiLinkRadar(product, setup)
+    elif product in settings.SIP_RADARS:
+        from firmware.drivers import radar_sip
+
+        radar_sip.forget_other_reports()
+        module = radar_sip.SipRadar(product, setup)
+    else:
+        from firmware.drivers import radar_tinyframe
+
+        radar_tinyframe.forget_other_reports(product)
+        module = radar_tinyframe.TinyFrameRadar(product, setup)
+    try:
+        power = board.pin(_POWER)
+    except OSError:
+        power = None
+    return Radar(module, board.uart("radar", module.baud), power, clock, watch)
+
+
+def _make_input(channel: int, kind: str, level: int, board: "Board", debounce_ms: int) -> "Input":
+    """Return a digital input.
+
+    Raises:
+        OSError: the board has no such pin.
+    """
+    from firmware.drivers.inputs import Input
+
+    return Input(channel, kind, board.pin("input_%d" % channel), level, debounce_ms)
