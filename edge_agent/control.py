@@ -1,7 +1,7 @@
 """The control socket: a local, owner-only line for `anzhen status` (JSON lines).
 
-One request a line, `{"do": "status"}` and what that request takes, one answer a line. Requests are bounded; a client that
-does not read is dropped.
+One request a line, `{"do": "status"}` and what that request takes, one answer a line. Requests
+are bounded; a client that does not read is dropped.
 """
 
 import asyncio
