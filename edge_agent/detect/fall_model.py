@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.fall_features import FEATURES
 
 FORESTS = ("complete", "holed", "cut", "early")
-"""The forests of a model, in the order of its fields."""
+"""The forests of a model, in the order of its first fields."""
 
 MODEL_PATH = Path(__file__).with_name("fall_model.json")
 
@@ -65,12 +65,14 @@ class FallModel:
         cut: for less, at gaps and soon after them; its bias errs to raising.
         early: for a second of history and EARLY samples of aftermath; its bias errs to waiting,
             since the others decide what it leaves open.
+        bound: how far a wearer's own impacts may raise what `complete` and `early` ask for.
     """
 
     complete: Forest
     holed: Forest
     cut: Forest
     early: Forest
+    bound: float = 0.0
 
 
 def probability(margin: float) -> float:
@@ -105,9 +107,13 @@ def model_from(table: dict[str, Any]) -> FallModel:
     """Build a model from its JSON form.
 
     Raises:
-        ValueError: as `forest_from`.
+        ValueError: as `forest_from`, or the bound is no number from zero on.
     """
-    return FallModel(*(forest_from(table[name]) for name in FORESTS))
+    bound = float(table.get("calibration", {}).get("bound", 0.0))
+    if not 0.0 <= bound < math.inf:
+        raise ValueError(f"fall model: bound {bound:g}")
+    complete, holed, cut, early = (forest_from(table[name]) for name in FORESTS)
+    return FallModel(complete, holed, cut, early, bound)
 
 
 @cache

@@ -27,11 +27,14 @@ class HeldOut:
             never saw them.
         sets: for each set its score by a model of the sets that share no person with it.
         blank_sets: the same with nothing carried from trial to trial.
+        calibrated_sets: the same with each wearer's calibration carried too, within the bound
+            that the sets that are left give.
     """
 
     people: dict[str, dict[str, Any]]
     sets: dict[str, FallScore]
     blank_sets: dict[str, FallScore]
+    calibrated_sets: dict[str, FallScore]
 
 
 def score_held_out(
@@ -52,6 +55,7 @@ def score_held_out(
     _, people = fit_model(sets, parts, progress, recipe)
     scores: dict[str, FallScore] = {}
     blank: dict[str, FallScore] = {}
+    calibrated: dict[str, FallScore] = {}
     for out in sets:
         kept = [i for i, one in enumerate(sets) if not set(one.subject) & set(out.subject)]
         falls = [is_fall for i in kept for is_fall in sets[i].is_fall.tolist()]
@@ -65,11 +69,13 @@ def score_held_out(
         path = directory / out.name
         scores[out.name] = score_fall(path, model)
         blank[out.name] = score_fall(path, model, blank=True)
+        calibrated[out.name] = score_fall(path, model, calibrated=True)
         progress(
             f"{out.name} left out: sensitivity {scores[out.name].sensitivity}, "
-            f"specificity {scores[out.name].specificity}"
+            f"specificity {scores[out.name].specificity}; calibrated, by {model.bound:g} at most, "
+            f"{calibrated[out.name].sensitivity} and {calibrated[out.name].specificity}"
         )
-    return HeldOut(people, scores, blank)
+    return HeldOut(people, scores, blank, calibrated)
 
 
 def _say_nothing(text: str) -> None:

@@ -7,7 +7,8 @@ trial --> 100 ms packets of int16 counts --> Chunk --> FallDetector --> end of t
 ```
 The detector is new for each trial and never sees labels, file name or length. What a wearer's
 steps have taught it about the upright posture is carried over to their next trial, as it is in a
-home, falls and all; scored `blank`, it is not. A fall is found when the onset of a detection lies
+home, falls and all; scored `blank`, it is not; scored `calibrated`, what their impacts have taught
+it is too, no alarm ever being answered. A fall is found when the onset of a detection lies
 within 2 s of the fall and its decision within 3 s after it; any other detection is a false alarm;
 a daily activity with any detection is one false trial.
 """
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.fall import FallDetector
 from edge_agent.detect.fall_candidate import Candidate
-from edge_agent.detect.fall_model import FallModel
+from edge_agent.detect.fall_model import FallModel, shipped_model
 from edge_agent.detect.grid import STANDARD_GRAVITY
 from edge_agent.evaluate.trials import Trial, TrialSet, read_trials
 from edge_agent.evaluate.wearers import Wearers
@@ -72,6 +73,7 @@ class FallScore:
         seconds_per_cpu_second: sensor time over CPU time, packets to detections.
         blank: nothing was carried from trial to trial.
         recovered_wrongly: trials with a `fall_recovered`.
+        calibrated: each wearer's own impacts taught the detector.
     """
 
     file: str
@@ -90,6 +92,7 @@ class FallScore:
     seconds_per_cpu_second: float
     blank: bool
     recovered_wrongly: int
+    calibrated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def score_fall(
     model: FallModel | None = None,
     progress: Callable[[str], None] | None = None,
     blank: bool = False,
+    calibrated: bool = False,
 ) -> FallScore:
     """Score the fall detector on one file of the flat form.
 
@@ -129,16 +133,17 @@ def score_fall(
         model: the shipped one when None.
         progress: told now and then how far it is.
         blank: carry nothing from trial to trial.
+        calibrated: let each wearer's own impacts teach the detector.
 
     Raises:
         TrialError: the file cannot be read.
     """
     trials = read_trials(path)
     began = time.process_time()
-    outcomes = play_set(trials, model, progress=progress, blank=blank)
+    outcomes = play_set(trials, model, progress=progress, blank=blank, calibrated=calibrated)
     spent = time.process_time() - began
     seconds = len(trials.counts) / trials.rate_hz
-    return _summary(trials, outcomes, seconds / max(spent, 1e-9), blank)
+    return _summary(trials, outcomes, seconds / max(spent, 1e-9), blank, calibrated)
 
 
 def play_set(
@@ -147,6 +152,7 @@ def play_set(
     change: Callable[[int, Trial], Chunk] | None = None,
     progress: Callable[[str], None] | None = None,
     blank: bool = False,
+    calibrated: bool = False,
 ) -> list[Outcome]:
     """Play all trials of a set and return how each went.
 
@@ -157,7 +163,9 @@ def play_set(
             when None.
         progress: told now and then how far it is.
         blank: carry nothing from trial to trial.
+        calibrated: let each wearer's own impacts teach the detector.
     """
+    model = shipped_model() if model is None else model
     wearers = Wearers()
     outcomes = []
     for i, trial in enumerate(trials):
@@ -166,6 +174,8 @@ def play_set(
         start_s, upright = wearers.begin(trial)
         chunk = _as_recorded(trial) if change is None else change(i, trial)
         detector = FallDetector(_CHANNEL, model, keep_candidates=True, upright=upright)
+        if calibrated:
+            detector.calibration = wearers.calibration(trial.subject, model.bound)
         found = _play(detector, replace(chunk, start_s=start_s))
         outcomes.append(_judge(i, trial, start_s, found, detector.candidates or []))
         if progress is not None and (i + 1) % 500 == 0:
@@ -179,7 +189,8 @@ def format_table(score: FallScore) -> str:
     lines = [
         f"{score.file}: {score.n_falls} falls, {score.n_adl} daily trials "
         f"of {score.hours_adl:.2f} h"
-        + (", each from a blank state" if score.blank else ", upright posture carried over"),
+        + (", each from a blank state" if score.blank else ", upright posture carried over")
+        + (", calibrated" if score.calibrated else ""),
         f"  sensitivity            {_percent(score.sensitivity)} {_span(interval['sensitivity'])}",
         f"  specificity            {_percent(score.specificity)} {_span(interval['specificity'])}",
         f"  AUC                    {_percent(score.auc)} {_span(interval['auc'])}",
@@ -260,7 +271,9 @@ def _judge(
     )
 
 
-def _summary(trials: TrialSet, outcomes: list[Outcome], speed: float, blank: bool) -> FallScore:
+def _summary(
+    trials: TrialSet, outcomes: list[Outcome], speed: float, blank: bool, calibrated: bool
+) -> FallScore:
     falls = trials.is_fall
     right = np.array([one.right for one in outcomes])
     best = np.array([one.margin for one in outcomes])
@@ -313,6 +326,7 @@ def _summary(trials: TrialSet, outcomes: list[Outcome], speed: float, blank: boo
         seconds_per_cpu_second=speed,
         blank=blank,
         recovered_wrongly=sum(one.recovered for one in outcomes),
+        calibrated=calibrated,
     )
 
 

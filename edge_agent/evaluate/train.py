@@ -2,7 +2,7 @@
 
 ```
 sets --> variants (rate, clipping, loss) --> FallDetector's own candidates --> features
-     --> 5 folds by person: out-of-fold margins --> thresholds and figures
+     --> 5 folds by person: out-of-fold margins --> thresholds, figures, bound of calibration
      --> all people: the forests that ship
 ```
 Every recorded trial counts once, however many variants it has. The same folder gives the same
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge_agent.detect.fall_features import FEATURES
 from edge_agent.detect.fall_model import FORESTS, Forest
 from edge_agent.evaluate.boost import Recipe, grow, margins
+from edge_agent.evaluate.bound import calibration_of
 from edge_agent.evaluate.candidates import (
     FOLDS,
     Collected,
@@ -134,7 +135,7 @@ def fit_model(
     progress: Callable[[str], None],
     recipe: Recipe = SHIPPED,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the forests in their JSON form, and the out-of-fold figures of every set."""
+    """Return the model in its JSON form, and the out-of-fold figures of every set."""
     everything = [found for of_set in parts for _, found in of_set.values()]
     first = [of_set[0][1] for of_set in parts]
     lost = [
@@ -193,6 +194,7 @@ def fit_model(
     checks = [found.judged_early for found in first]
     held_out = [_held_out(folded, part) for part in checks]
     early_threshold = _quiet_threshold(sets, checks, held_out, EARLY_SPECIFICITY)
+    best: list[NDArray[np.float64]] = []
     for i, (trials, part, margin) in enumerate(zip(sets, checks, held_out, strict=True)):
         figures = _figures(trials, part, margin - early_threshold)
         mine = measured[trials.name]
@@ -201,10 +203,12 @@ def fit_model(
             _best(trials, judged[i], late[i] - threshold),
             _best(trials, part, margin - early_threshold),
         )
+        best.append(either)
         figures = _shown(trials, either)
         mine.update({f"either_{key}": figures[key] for key in _POINT})
         progress(f"{trials.name}: {mine}")
     table["early"] = _table(_fit(rows, recipe), early_threshold)
+    table["calibration"] = calibration_of(sets, best)
     return table, measured
 
 
@@ -317,7 +321,7 @@ def _as_text(table: dict[str, Any]) -> str:
     lines = ["{"]
     lines += [
         f"{json.dumps(key)}: {json.dumps(table[key], indent=1)},"
-        for key in ("about", "measured_out_of_fold")
+        for key in ("about", "measured_out_of_fold", "calibration")
     ]
     for key in FORESTS:
         lines.append(f'{json.dumps(key)}: {{"bias": {table[key]["bias"]}, "trees": [')

@@ -13,11 +13,15 @@ def test_people_and_sets_are_held_out(tmp_path):
 
     names = {"made.npz", "other_people.npz", "same_people.npz"}
     assert set(result.people) == set(result.sets) == set(result.blank_sets) == names
+    assert set(result.calibrated_sets) == names
     for name in names:
         assert result.people[name]["sensitivity"] > 0.9
         score = result.sets[name]
         assert (score.file, score.blank) == (name, False)
         assert result.blank_sets[name].blank
+        calibrated = result.calibrated_sets[name]
+        assert (calibrated.blank, calibrated.calibrated) == (False, True)
+        assert calibrated.specificity >= score.specificity
         assert score.sensitivity > 0.8
         assert score.specificity > 0.8
     assert sum("left out" in text for text in told) == 3

@@ -165,7 +165,7 @@ def test_the_json_object_has_its_fields_and_the_table_can_be_read(tmp_path):
     assert list(json.loads(json.dumps(dataclasses.asdict(score)))) == [
         "file", "detector", "n_falls", "n_adl", "hours_adl", "sensitivity", "specificity", "auc",
         "sensitivity_at_specificity_99_5", "false_alarms_per_hour", "latency_s", "ci95",
-        "by_label", "seconds_per_cpu_second", "blank", "recovered_wrongly",
+        "by_label", "seconds_per_cpu_second", "blank", "recovered_wrongly", "calibrated",
     ]  # fmt: skip
     score = dataclasses.replace(
         score, seconds_per_cpu_second=12345.0, latency_s={"median": 1.25, "p95": 1.5}
@@ -189,6 +189,10 @@ def test_the_json_object_has_its_fields_and_the_table_can_be_read(tmp_path):
     blank = dataclasses.replace(score, blank=True)
     assert format_table(blank).startswith(
         "set.npz: 2 falls, 2 daily trials of 0.01 h, each from a blank state\n"
+    )
+    calibrated = dataclasses.replace(score, calibrated=True)
+    assert format_table(calibrated).startswith(
+        "set.npz: 2 falls, 2 daily trials of 0.01 h, upright posture carried over, calibrated\n"
     )
 
 
@@ -219,6 +223,30 @@ def test_what_steps_taught_is_carried_to_the_wearers_next_trial_only(tmp_path, m
     known.clear()
     assert score_fall(path, blank=True).blank
     assert known == [False, False, False, False]
+
+
+def test_what_impacts_taught_is_carried_to_the_wearers_next_trial_only(tmp_path, monkeypatch):
+    used = []
+
+    class Spy(fall.FallDetector):
+        def gap(self, gap):
+            found = super().gap(gap)
+            used.append((self.calibration, self.calibration and self.calibration.fact().seen))
+            return found
+
+    monkeypatch.setattr(score_module, "FallDetector", Spy)
+    trials = [(who, "D01", False, steps(), -1) for who in "ABAB"]
+    path = write(tmp_path / "set.npz", trials)
+    assert score_fall(path, calibrated=True).calibrated
+    (first, begun), (other, _), (again, more), (others, _) = used
+    assert (first is again, other is others, first is other) == (True, True, False)
+    assert 0 < begun < more
+    used.clear()
+    assert not score_fall(path).calibrated
+    assert used == [(None, None)] * 4
+    used.clear()
+    score_fall(path, blank=True, calibrated=True)
+    assert len({id(one) for one, _ in used}) == 4
 
 
 def test_a_get_up_is_counted_but_is_no_false_alarm(tmp_path):

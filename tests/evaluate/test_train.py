@@ -57,6 +57,8 @@ def test_the_same_folder_gives_the_same_file_and_it_serves(tmp_path):
     assert figures["made.npz"]["cut_sensitivity"] >= 0.97
     assert told[0] == (f"skipped {source / 'other.npz'}: byte 0: not a zip archive (.npz)")
     model = model_from(table)
+    assert 0.0 < model.bound == table["calibration"]["bound"]
+    assert table["calibration"]["at_most"]["made.npz"]["lost"] == 0
     channel = Channel("pendant", ACCELERATION)
     assert len(detect_snippet(channel, synthetic.fall(100.0), 100.0, 0.0, model)) == 1
     assert detect_snippet(channel, synthetic.standing(100.0), 100.0, 0.0, model) == []

@@ -22,3 +22,10 @@ def test_each_wearer_has_a_time_line_and_a_memory():
     assert wearers.begin(trial("A", 20)) == (10.0 + PAUSE_S, mine)
     assert wearers.begin(trial("A", 1)) == (30.0 + 2 * PAUSE_S, mine)
     assert wearers.begin(trial("B", 1)) == (5.0 + PAUSE_S, theirs)
+
+
+def test_each_wearer_has_a_calibration():
+    wearers = Wearers()
+    mine = wearers.calibration("A", 0.5)
+    assert wearers.calibration("A", 0.5) is mine
+    assert wearers.calibration("B", 0.5) is not mine
