@@ -63,6 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="one JSON object")
     status.set_defaults(command=_status)
 
+    calibration = commands.add_parser(
+        "calibration", help="what the running agent has learnt of who wears what"
+    )
+    calibration.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="F")
+    calibration.add_argument("--reset", metavar="UNIT", help="forget the wearer of a unit")
+    calibration.add_argument("--json", action="store_true", help="one JSON object")
+    calibration.set_defaults(command=_calibration)
+
     replay = commands.add_parser("replay", help="play a recording through the whole chain")
     replay.add_argument("file", type=Path, help="recordings in the flat .npz form")
     replay.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
@@ -216,6 +224,23 @@ def _status(options: argparse.Namespace) -> int:
         route["online"] for route in status["routes"]
     )
     return OK if healthy else NO
+
+
+def _calibration(options: argparse.Namespace) -> int:
+    path = _control_path(load(options.config))
+    values = {} if options.reset is None else {"reset": options.reset}
+    try:
+        answer = asyncio.run(ask(path, "calibration", **values))
+    except (OSError, ValueError, TimeoutError) as error:
+        return say(f"no agent answers at {path}: {error}", ABSENT)
+    if "error" in answer:
+        return say(str(answer["error"]), NO)
+    if options.json:
+        show(json.dumps(answer, ensure_ascii=False))
+    else:
+        for one in answer["calibrations"]:
+            show(f"{one['unit']} channel {one['channel']}: {one['words']}")
+    return OK
 
 
 def _print_status(status: dict[str, object]) -> None:

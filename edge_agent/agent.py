@@ -77,7 +77,7 @@ LEAST_DAYS = 30.0
 """How often the room on the disk is looked at, and from how few days on it is a fault."""
 
 FALSE_ALARM = "false_alarm"
-"""The reason of a `close` that says there was no emergency; inactivity learns from it."""
+"""The reason of a `close` that says there was no emergency; inactivity and falls learn from it."""
 
 
 class Agent:
@@ -165,7 +165,10 @@ class Agent:
                 if self.relay is not None:
                     group.create_task(self.relay.run(), name="relay mqtt")
                 if self._control_path is not None:
-                    control = serve_control(self._control_path, {"status": self.status})
+                    control = serve_control(
+                        self._control_path,
+                        {"status": self.status, "calibration": self.calibration},
+                    )
                     group.create_task(control, name="control")
         finally:
             with contextlib.suppress(asyncio.CancelledError):
@@ -204,6 +207,16 @@ class Agent:
             "open_alarms": msgspec.to_builtins(self._retained.open_events),
         }
 
+    async def calibration(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of each wearer; forget one first when `reset` names a unit."""
+        unit_id = request.get("reset")
+        if unit_id is not None:
+            if not isinstance(unit_id, str) or not self._pipeline.reset_calibration(unit_id):
+                return {"error": f"nothing is known of a wearer of {unit_id!r}"[:200]}
+            self._facts_due_s = 0.0
+            _log.warning("unit %s: calibration reset", unit_id)
+        return {"calibrations": self._pipeline.calibrations()}
+
     def next_confirmation_s(self) -> float | None:
         """Return when the next suspicion is confirmed (monotonic), or None."""
         return self._table.next_due_s(Trigger.CONFIRM)
@@ -217,6 +230,9 @@ class Agent:
         self._pipeline.restore(stored.facts, now)
         for alarm in stored.alarms:
             self._retained.note_alarm(alarm)
+            if alarm.is_open:
+                last = alarm.last
+                self._pipeline.begin_alarm(last.condition, last.person, last.unit)
         changes = self._table.restore(stored.alarms, now)
         await self._commit(Batch(), changes, now)
 
@@ -347,10 +363,17 @@ class Agent:
         for origin in self._origins.get(event.alarm_id, ()):
             if stage is not None and durable:  # any stage lets its unit forget the record
                 self._acknowledge(origin, stage)
-        if not change.alarm.is_open:
+        if change.alarm.is_open:
+            self._pipeline.begin_alarm(event.condition, event.person, event.unit)
+        else:
             self._origins.pop(event.alarm_id, None)
-            subject = event.person or event.unit or ""
-            self._pipeline.end_alarm(event.condition, subject, self._clock.now())
+            self._pipeline.end_alarm(
+                event.condition,
+                event.person,
+                event.unit,
+                self._clock.now(),
+                was_false=event.state is State.CLOSED and event.reason == FALSE_ALARM,
+            )
         _log.info("%s %s %s", event.condition, event.state, event.alarm_id)
         if self._on_stored is not None:
             self._on_stored(event)
@@ -518,10 +541,6 @@ class Agent:
                 self._publish(publication)
             return Response(transaction=command.transaction, ok=True)
         response, changes = self._table.apply(command, now)
-        if command.name is CommandName.CLOSE and command.reason == FALSE_ALARM:
-            for change in changes:
-                if change.alarm.last.condition == "inactivity":
-                    self._pipeline.forgive()
         await self._commit(Batch(), changes, now)
         return response
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from edge_agent.detect.calibration import Calibration
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.fall_model import FallModel, shipped_model
 from edge_agent.detect.fall_screen import screens_of, shipped_screens
@@ -51,6 +52,7 @@ class FallEngine:
         self._bench = Workbench(shipped_screens() if model is None else screens_of(model))
         self._streams: list[Intake] = []
         self._uprights: list[Upright | None] = []
+        self._calibrations: dict[int, Calibration] = {}
         self._due: list[Intake] = []
         self._found: list[tuple[int, Detection]] = []
         self._set_size(3 * BLOCK)
@@ -67,6 +69,11 @@ class FallEngine:
         self._uprights.append(upright)
         self._streams.append(Intake(number, channel, self._model, self._bench, upright))
         return number
+
+    def calibrate(self, stream: int, calibration: Calibration) -> None:
+        """Let a stream learn its wearer's own impacts, also over later boots."""
+        self._calibrations[stream] = calibration
+        self._streams[stream].decisions.calibration = calibration
 
     def lost(self, stream: int) -> int:
         """Return the samples of a stream that never came."""
@@ -162,6 +169,7 @@ class FallEngine:
             upright.pass_gap(-1.0)
         fresh = Intake(stream, one.assembler.channel, self._model, self._bench, upright)
         fresh.assembler.lost, fresh.assembler.stale = self.lost(stream), self.stale(stream)
+        fresh.decisions.calibration = self._calibrations.get(stream)
         self._streams[stream] = fresh
         return self.poll()
 

@@ -1,19 +1,26 @@
 """Falls from acceleration: live blocks through the engine, late snippets beside it.
 
 ```
- Samples --put--> FallEngine --poll, once for each drain--> Cause("fall")
+ Samples --put--> FallEngine --poll, once for each drain--> Cause("fall") | Over("fall")
+                      ^ Upright, Calibration of each wearer
  Impact --------> detect_snippet ---------------------------> Cause("fall"), late
 ```
 """
 
-from dataclasses import replace
+import logging
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from edge_agent.clock import Instant
+from edge_agent.detect.calibration import Calibration
+from edge_agent.detect.calibration_fact import CalibrationFact, fact_from_json, fact_to_json
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import detect_snippet
+from edge_agent.detect.fall_model import shipped_model
 from edge_agent.detect.grid import RATES_HZ
 from edge_agent.detect.upright import Upright
 from edge_agent.home.cause import Cause, Noted, Origin, Over
@@ -23,6 +30,8 @@ from edge_agent.pipeline.times import UnitTimes
 from edge_agent.stream.chunk import Channel
 from protocol.messages import Impact, Samples
 from protocol.quantities import ACCELERATION
+
+_log = logging.getLogger(__name__)
 
 SNIPPET_AFTER_S = 4.9
 """A snippet with this much after its crossing is whole."""
@@ -44,6 +53,9 @@ class FallWatch:
         self._engine = FallEngine()
         self._streams: dict[tuple[str, int], int] = {}
         self._units: list[str] = []
+        self._calibrations: dict[str, Calibration] = {}
+        self._stored: dict[str, CalibrationFact] = {}
+        self._held: set[str] = set()
 
     def take(self, unit_id: str, block: Samples, now: Instant) -> list[Finding]:
         """Take the next block of a channel; `poll` tells what it decided."""
@@ -56,6 +68,7 @@ class FallWatch:
             stream = self._engine.add(Channel(unit_id, ACCELERATION), Upright())
             self._streams[unit_id, block.channel] = stream
             self._units.append(unit_id)
+            self._calibrate(unit_id, block.channel, stream)
         self._engine.put(stream, block)
         return []
 
@@ -79,6 +92,57 @@ class FallWatch:
             if owner == unit_id:
                 findings += self._all(self._engine.end_boot(stream), now)
         return findings
+
+    def hold(self, units: Collection[str]) -> None:
+        """An alarm about whoever wears these units is open: nothing is learnt of them now."""
+        self._held |= set(units)
+        for name, calibration in self._calibrations.items():
+            if _unit_of(name) in units:
+                calibration.hold()
+
+    def release(self, units: Collection[str], *, was_fall: bool) -> None:
+        """No such alarm is open any more.
+
+        Args:
+            units: what that person wears.
+            was_fall: False only where somebody said that nothing had happened.
+        """
+        self._held -= set(units)
+        for name, calibration in self._calibrations.items():
+            if _unit_of(name) in units:
+                calibration.release(was_fall)
+
+    def calibrations(self) -> list[dict[str, Any]]:
+        """Return what is known of each wearer, for people."""
+        return [
+            {"unit": _unit_of(name), "channel": int(name.rpartition(".")[2])}
+            | asdict(calibration.inspect())
+            for name, calibration in self._calibrations.items()
+        ]
+
+    def reset_calibration(self, unit_id: str) -> bool:
+        """Know nothing of a unit's wearer; False when nothing was known of any."""
+        found = [name for name in self._calibrations if _unit_of(name) == unit_id]
+        for name in found:
+            self._calibrations[name].reset()
+        stored = [name for name in self._stored if _unit_of(name) == unit_id]
+        for name in stored:
+            del self._stored[name]
+        return bool(found or stored)
+
+    def facts(self) -> dict[str, bytes]:
+        """Return what is to be stored of each wearer."""
+        facts = self._stored | {
+            name: calibration.fact() for name, calibration in self._calibrations.items()
+        }
+        return {f"calibration:{name}": fact_to_json(fact) for name, fact in facts.items()}
+
+    def restore(self, name: str, body: bytes) -> None:
+        """Take back what is known of a wearer; what cannot be read is as if never known."""
+        try:
+            self._stored[name] = fact_from_json(body)
+        except ValueError as error:
+            _log.error("unit %s: %s; begun anew", name, error)
 
     def lost(self, unit_id: str) -> int:
         """Return the samples of a unit that never came."""
@@ -109,6 +173,15 @@ class FallWatch:
         ]
         return causes or [Noted(origin)]
 
+    def _calibrate(self, unit_id: str, channel: int, stream: int) -> None:
+        """Let a new stream go on with what is known of its wearer."""
+        name = f"{unit_id}.{channel}"
+        calibration = Calibration(shipped_model().bound, self._stored.pop(name, None))
+        if unit_id in self._held:
+            calibration.hold()
+        self._calibrations[name] = calibration
+        self._engine.calibrate(stream, calibration)
+
     def _all(self, found: list[tuple[int, Detection]], now: Instant) -> list[Finding]:
         return [self._found(self._units[stream], detection, now) for stream, detection in found]
 
@@ -129,6 +202,10 @@ class FallWatch:
         """Return that a unit sends acceleration in which no fall can be seen."""
         reason = f"acceleration at {1e6 / period_us:g} Hz cannot be judged"
         return self._home.cause("sensor_fault", unit_id, now.utc_s, reason=reason, origin=origin)
+
+
+def _unit_of(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _is_judged(rate_hz: float) -> bool:

@@ -12,6 +12,7 @@ polls once.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -80,9 +81,51 @@ class Pipeline:
         """Return what the samples taken since the last time decided."""
         return self._joined(self._falls.poll(now))
 
-    def end_alarm(self, condition: str, subject: str, now: Instant) -> None:
-        """An alarm recovered, was cancelled or closed: what is seen from now on is another one."""
-        self._fusion.end(condition, subject, now.utc_s)
+    def begin_alarm(self, condition: str, person: str | None, unit_id: str | None) -> None:
+        """An alarm is open: of a fall nothing is learnt meanwhile."""
+        if condition == "fall":
+            self._falls.hold(self._worn_by(person, unit_id))
+
+    def end_alarm(
+        self,
+        condition: str,
+        person: str | None,
+        unit_id: str | None,
+        now: Instant,
+        *,
+        was_false: bool,
+    ) -> None:
+        """An alarm recovered, was cancelled or closed: what is seen from now on is another one.
+
+        Args:
+            condition: what it was about.
+            person: whom, if known.
+            unit_id: the unit that saw it, if one.
+            now: now.
+            was_false: somebody said that nothing had happened.
+        """
+        self._fusion.end(condition, person or unit_id or "", now.utc_s)
+        if condition == "fall":
+            self._falls.release(self._worn_by(person, unit_id), was_fall=not was_false)
+        elif condition == "inactivity" and was_false:
+            self._activity.forgive()
+
+    def calibrations(self) -> list[dict[str, Any]]:
+        """Return what is known of the wearer of each accelerometer, for people."""
+        return self._falls.calibrations()
+
+    def reset_calibration(self, unit_id: str) -> bool:
+        """Forget what is known of a unit's wearer; False when nothing was."""
+        return self._falls.reset_calibration(unit_id)
+
+    def _worn_by(self, person: str | None, about: str | None) -> set[str]:
+        """Return the units of whomever an alarm is about."""
+        return {
+            unit_id
+            for unit_id in self._units
+            if unit_id == about
+            or (person is not None and self._home.unit(unit_id).person == person)
+        }
 
     def _take(self, received: Received, now: Instant) -> Sequence[Finding | Support]:
         unit_id, message = received.unit_id, received.message
@@ -177,11 +220,7 @@ class Pipeline:
             f"protection:{person}": msgspec.json.encode(fact)
             for person, fact in self._protection.facts().items()
         }
-        return self._beds.facts() | self._activity.facts() | kinds
-
-    def forgive(self) -> None:
-        """Somebody closed an alarm of inactivity as false: what was usual may be learnt."""
-        self._activity.forgive()
+        return self._falls.facts() | self._beds.facts() | self._activity.facts() | kinds
 
     def restore(self, facts: dict[str, bytes], now: Instant) -> None:
         """Take back stored facts; one that cannot be read is as if it had never been known."""
@@ -195,6 +234,8 @@ class Pipeline:
         kind, _, subject = name.partition(":")
         if kind == "protection":
             self._protection.restore(subject, body)
+        elif kind == "calibration":
+            self._falls.restore(subject, body)
         elif kind in ("inactivity", "inactivity_learned", "stay"):
             self._activity.restore(name, body, now)
         else:
