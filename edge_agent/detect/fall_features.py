@@ -94,7 +94,7 @@ FROM_UPRIGHT = FEATURES[-3:]
 _SPEED = STANDARD_GRAVITY / GRID_HZ
 
 # The methods of an array do the same by way of Python, at twice the price.
-_sum, _largest, _smallest = np.add.reduce, np.maximum.reduce, np.minimum.reduce
+_sum = np.add.reduce
 
 
 def measure(
@@ -116,7 +116,7 @@ def measure(
     norm = rows[3]
     sums = np.empty((6, end + 1))
     sums[:, 0] = 0.0
-    np.cumsum(rows, axis=1, out=sums[:, 1:])
+    np.add.accumulate(rows, axis=1, out=sums[:, 1:])
 
     first = int(valid.argmax())
     before_from, before_to = 0, HISTORY - 100
@@ -157,10 +157,11 @@ def measure(
     fifth = total[HISTORY - 20 :] - total[HISTORY - 40 : -20]
     peak = float(norm[HISTORY])
     past = norm[first : HISTORY - 60]
+    past_g = _largest(past) if len(past) > LEAST_SAMPLES else 0.0  # a dead sensor's is 0, too
     rebound_to = min(HISTORY + 50, end)
     nan = math.nan
     tilt_before = tilt_after = nan
-    descent_mps = _SPEED * max(0.0, float(_largest((1.0 - descent[40:]).cumsum())))
+    descent_mps = _SPEED * max(0.0, _largest((1.0 - descent[40:]).cumsum()))
     if upright is not None:
         up = (*upright, 1.0, 0.0)
         tilt_before, tilt_after = _angle_deg(up, before), _angle_deg(up, settled)
@@ -171,16 +172,16 @@ def measure(
             peak,
             np.count_nonzero(descent < LIGHT_G) / GRID_HZ,
             descent_mps,
-            0.1 * float(_smallest(tenth[:90])),
+            0.1 * _smallest(tenth[:90]),
             float(total[HISTORY - 50] - total[HISTORY - 100]) / 50.0,
             _SPEED * float(_sum(effort[50:150])),
             _SPEED * float(_sum(effort)),
-            0.1 * float(_largest(tenth[70:130])),
-            0.05 * float(_largest(fifth[:50])),
+            0.1 * _largest(tenth[70:130]),
+            0.05 * _largest(fifth[:50]),
             _range(window[:, HISTORY - 50 : rebound_to], valid[HISTORY - 50 : rebound_to]),
-            peak / float(_largest(past)) if len(past) > LEAST_SAMPLES else nan,
+            peak / past_g if past_g > 0.0 else nan,
             _deviation(sums, HISTORY + 10, rebound_to) if after > 20 else nan,
-            float(_largest(norm[HISTORY + 20 :])) if after > 20 else nan,
+            _largest(norm[HISTORY + 20 :]) if after > 20 else nan,
             _angle_deg(before, settled),
             _angle_deg(near, settled),
             _angle_deg(late, settled),
@@ -207,10 +208,9 @@ _Mean = tuple[float, float, float, float, float]
 def _rows(window: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return x, y, z, |a|, |a|^2 and validity as rows; what is missing counts as (0, 0, 0, 1)."""
     rows = np.empty((6, window.shape[1]))
-    rows[:3] = window
     square = rows[4]
-    np.multiply(window, window, out=rows[:3])
-    np.add(rows[0], rows[1], out=square)
+    np.multiply(window, window, rows[:3])
+    np.add(rows[0], rows[1], square)
     square += rows[2]
     rows[:3] = window
     valid: NDArray[np.bool_] = square == square
@@ -240,6 +240,15 @@ def _means(sums: NDArray[np.float64], starts: list[int], stops: list[int]) -> li
     return means
 
 
+def _largest(values: NDArray[np.float64]) -> float:
+    """Return the largest of some values, at half the price of a reduction."""
+    return float(values.item(values.argmax()))
+
+
+def _smallest(values: NDArray[np.float64]) -> float:
+    return float(values.item(values.argmin()))
+
+
 def _angle_deg(a: _Mean, b: _Mean) -> float:
     if not (a[3] >= LEAST_VECTOR_G and b[3] >= LEAST_VECTOR_G):
         return math.nan
@@ -249,17 +258,18 @@ def _angle_deg(a: _Mean, b: _Mean) -> float:
 
 def _path_deg(sums: NDArray[np.float64]) -> float:
     """Return how far the direction of the 0.2 s mean vector travels, in steps of 0.1 s."""
-    vector = (
-        sums[:3, HISTORY - 130 : HISTORY - 20 : 10] - sums[:3, HISTORY - 150 : HISTORY - 40 : 10]
-    )
-    squares = _sum(vector * vector, axis=0).tolist()
-    products = _sum(vector[:, 1:] * vector[:, :-1], axis=0).tolist()
-    path = 0.0
-    for i, product in enumerate(products):
-        length = math.sqrt(squares[i] * squares[i + 1])
+    ends = sums[:3, HISTORY - 150 : HISTORY - 20 : 10]
+    x, y, z = (ends[:, 2:] - ends[:, :-2]).tolist()
+    path = before2 = 0.0
+    px = py = pz = 0.0
+    for cx, cy, cz in zip(x, y, z, strict=True):
+        square = cx * cx + cy * cy + cz * cz
+        length = math.sqrt(before2 * square)
         # (20 samples * LEAST_VECTOR_G)^2; a window without direction adds no way.
         if length > 4.0:
-            path += math.acos(max(-1.0, min(1.0, product / length)))
+            cosine = (px * cx + py * cy + pz * cz) / length
+            path += math.acos(max(-1.0, min(1.0, cosine)))
+        before2, px, py, pz = square, cx, cy, cz
     return math.degrees(path)
 
 
@@ -273,5 +283,5 @@ def _deviation(sums: NDArray[np.float64], start: int, stop: int) -> float:
 def _range(piece: NDArray[np.float64], valid: NDArray[np.bool_]) -> float:
     if not valid.all():
         piece = piece[:, valid]
-    x, y, z = (_largest(piece, axis=1) - _smallest(piece, axis=1)).tolist()
+    x, y, z = (np.maximum.reduce(piece, axis=1) - np.minimum.reduce(piece, axis=1)).tolist()
     return math.sqrt(x * x + y * y + z * z)

@@ -5,9 +5,8 @@
   slab --> look --<
                       anything else: places are made, then as FallDetector
 
-  candidate at its place --> screen: certainly no fall --> certainly no steps --> done
-                                |                              +--> perhaps --> Upright
-                                +--> perhaps --> measure, forest
+  impact --> a larger one near? --> screen: certainly no fall --> learn from its steps --> done
+                                       +--> perhaps --> measure, forest
 ```
 What passes the screen, and everything that is not plain, runs through `FallDecisions` itself.
 """
@@ -19,14 +18,13 @@ from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.fall import APART, GATE_G, SAME_FALL_S, FallDecisions
-from edge_agent.detect.fall_candidate import recovery_of
 from edge_agent.detect.fall_features import AFTERMATH, EARLY, HISTORY
 from edge_agent.detect.fall_model import FallModel
 from edge_agent.detect.fall_screen import Screen, Window
 from edge_agent.detect.grid import BLOCK, STANDARD_GRAVITY
 from edge_agent.detect.slab import SlabPlaces
-from edge_agent.detect.step_screen import NOTHING, has_no_steps, is_largest, norm2_of
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.step_screen import has_no_steps, is_largest
+from edge_agent.detect.upright import Direction, Upright, walking_direction
 from edge_agent.stream.chunk import Channel, Chunk
 
 GATE_G2 = GATE_G * GATE_G
@@ -39,6 +37,10 @@ GRAVITY = np.array(np.float32(1.0 / STANDARD_GRAVITY))
 
 MOST_BLOCKS = 4
 """Blocks whose |a|^2 are worked out at once: a call costs the same for 50 samples and 200."""
+
+MOST_LOUD = 6
+"""Largest samples of loud blocks that are remembered: those from APART before an impact until it
+is decided."""
 
 _multiply, _add = np.multiply, np.add
 
@@ -145,14 +147,12 @@ class SlabDecisions(FallDecisions):
                 block_end += BLOCK
             while early and early[0] + EARLY <= due:
                 impact = early.pop(0)
-                if not self._is_ruled_out(impact, scale, self._bench.early_window):
+                if not self._passes_early(impact, scale):
                     found += self._judge(super()._decide_early, impact, due)
             while waiting and waiting[0][0] + AFTERMATH <= due:
                 impact = waiting.pop(0)[0]
-                if not self._is_ruled_out(impact, scale, self._bench.final_window):
+                if not self._passes(impact, scale):
                     found += self._judge(super()._decide, impact, due)
-                elif self._learns_from(impact) and not self._passes_by(impact, scale):
-                    found += self._judge(self._learn, impact, due)
         self._block_end = block_end
         self._due = self._needed = due
         self._tell_next()
@@ -188,7 +188,16 @@ class SlabDecisions(FallDecisions):
         largest = norm2.item(most)
         self.is_loud = largest >= GATE_G2
         if self.is_loud:
-            self._open_impact(start + int(most), largest)
+            impact = start + int(most)
+            if len(self._loud) == MOST_LOUD:
+                del self._loud[0]
+            self._loud.append((impact, largest))
+            self._open_impact(impact, largest)
+
+    def _begin(self, start_s: float, rate_hz: float) -> None:
+        """As `FallDecisions`."""
+        self._loud: list[tuple[int, float]] = []
+        super()._begin(start_s, rate_hz)
 
     def _aim(self) -> None:
         """As `FallDecisions`, and say so."""
@@ -207,68 +216,84 @@ class SlabDecisions(FallDecisions):
         super()._look(start, stop)
         self.is_loud = bool(self._open)
 
-    def _is_ruled_out(self, impact: int, scale: NDArray[np.float32], window: Window) -> bool:
-        """Return whether the candidate is certainly no fall."""
-        if impact < HISTORY:
+    def _take(self, impact: int, scale: NDArray[np.float32], window: Window) -> None:
+        """Fill a window from counts, as the grid makes its places."""
+        flat = window.flat
+        at = 3 * (impact - HISTORY - self.slab.first_sample)
+        flat[:] = self.slab.counts[at : at + len(flat)]
+        _multiply(flat, scale, flat)
+        _multiply(flat, GRAVITY, flat)
+        window.spread()
+
+    def _passes_early(self, impact: int, scale: NDArray[np.float32]) -> bool:
+        """Return whether an impact is certainly no fall yet, from its counts."""
+        if impact < HISTORY or self._is_outdone(impact):
+            return impact >= HISTORY
+        bench = self._bench
+        self._take(impact, scale, bench.early_window)
+        return bench.early.rules_out(bench.early_window, self._direction())
+
+    def _passes(self, impact: int, scale: NDArray[np.float32]) -> bool:
+        """Return whether an impact is certainly no fall, and is done with, from its counts."""
+        if impact < HISTORY or self._is_outdone(impact):
+            return impact >= HISTORY
+        self._take(impact, scale, self._bench.final_window)
+        return self._is_done_with(impact)
+
+    def _is_done_with(self, impact: int) -> bool:
+        """Return whether the final window is certainly no fall, with what it says of steps learnt.
+
+        What is learnt here is what `_decide` would learn.
+        """
+        window, upright = self._bench.final_window, self._upright
+        impact_s = self.slab.place_time(impact)
+        direction = seen = None
+        learns = impact_s - self._last_s >= SAME_FALL_S and self._learns_from(impact)
+        if upright is not None:
+            if learns and not has_no_steps(window):
+                seen = walking_direction(window.rows)
+            if seen is not None and self._recovery.is_open(impact_s):
+                return False
+            direction = upright.direction_with(seen)
+        if not self._bench.final.rules_out(window, direction):
             return False
-        slab, bench = self.slab, self._bench
-        at = 3 * (impact - HISTORY - slab.first_sample)
-        window.flat[:] = slab.counts[at : at + len(window.flat)]
-        screen = bench.final if window is bench.final_window else bench.early
-        return screen.rules_out(window, scale.item() / STANDARD_GRAVITY)
+        if learns and upright is not None and is_largest(window):
+            upright.learn(seen, impact_s)
+        return True
+
+    def _is_outdone(self, impact: int) -> bool:
+        """Return whether a larger sample is known to be near, so that nothing is decided."""
+        own = near = 0.0
+        for place, largest in self._loud:
+            if place == impact:
+                own = largest
+            elif largest > near and -APART <= place - impact <= APART:
+                near = largest
+        return near > own > 0.0
+
+    def _direction(self) -> Direction | None:
+        return None if self._upright is None else self._upright.direction
 
     def _decide_early(self, impact: int, deciding: int) -> list[Detection]:
         """As `FallDecisions`, asking the screen first where the window is whole."""
-        bench = self._bench
-        if self._is_made_ruled_out(impact, bench.early, bench.early_window):
+        screen, window = self._bench.early, self._bench.early_window
+        if self._takes_made(impact, window) and screen.rules_out(window, self._direction()):
             return []
         return super()._decide_early(impact, deciding)
 
     def _decide(self, impact: int, deciding: int) -> list[Detection]:
         """As `FallDecisions`, asking the screen first where the window is whole."""
-        bench = self._bench
-        if not self._is_made_ruled_out(impact, bench.final, bench.final_window):
-            return super()._decide(impact, deciding)
-        return self._learn(impact, deciding) if self._learns_from(impact) else []
-
-    def _passes_by(self, impact: int, scale: NDArray[np.float32]) -> bool:
-        """Do what `_learn` does where there are certainly no steps, and return True there.
-
-        The window is the one that was just ruled out.
-        """
-        rows, upright = self._bench.final_window.rows, self._upright
-        impact_s = self.slab.place_time(impact)
-        if upright is None or impact_s - self._last_s < SAME_FALL_S:
-            return True
-        norm2 = norm2_of(rows)
-        largest = is_largest(norm2)
-        if largest and has_no_steps(rows, norm2, scale.item() / STANDARD_GRAVITY):
-            upright.look(NOTHING, impact_s)
-            return True
-        return largest is False
-
-    def _learn(self, impact: int, deciding: int) -> list[Detection]:
-        """Do what `_decide` does with a candidate that is no fall: look for steps before it."""
-        slab, upright = self.slab, self._upright
-        impact_s = slab.place_time(impact)
-        since_s = impact_s - self._last_s
-        slab.vectors(impact - HISTORY, impact + AFTERMATH)  # so that they are made once
-        norm2 = slab.norm2(impact - APART, impact + APART + 1)
-        if upright is None or since_s < SAME_FALL_S or norm2[norm2.argmax()] > norm2[APART]:
+        if self._takes_made(impact, self._bench.final_window) and self._is_done_with(impact):
             return []
-        window = np.array(slab.vectors(impact - HISTORY, impact + AFTERMATH), np.float64, order="C")
-        seen = upright.look(window, impact_s)
-        if seen is None or not self._recovery.take_steps(seen, impact_s):
-            return []
-        return [recovery_of(impact_s, slab.sample_time(deciding), since_s)]
+        return super()._decide(impact, deciding)
 
-    def _is_made_ruled_out(self, impact: int, screen: Screen, window: Window) -> bool:
-        """Return whether a candidate whose places have to be made is certainly no fall."""
-        slab, low, high = self.slab, impact - HISTORY, impact + screen.after
+    def _takes_made(self, impact: int, window: Window) -> bool:
+        """Fill a window from places that have to be made; return whether it is whole and sound."""
+        slab, low, high = self.slab, impact - HISTORY, impact + window.after
         if low < 0 or high > slab.filled:
             return False
         norm2 = slab.norm2(low, high)
         if not norm2[norm2.argmax()] < SOUND_G2:  # a hole is NaN, and that is the largest
             return False
-        window.rows[:] = slab.vectors(low, high).T
-        return screen.rules_out(window, 1.0)
+        window.take(slab.vectors(low, high))
+        return True

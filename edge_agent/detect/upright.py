@@ -92,9 +92,10 @@ def walking_direction(window: NDArray[np.float64]) -> Direction | None:
     energy = float(swing @ swing)
     if not MOVING_G[0] <= math.sqrt(energy / count) <= MOVING_G[1]:
         return None
-    spectrum = np.fft.rfft(swing, 2 * LOOKED_AT)
-    power = (spectrum * spectrum.conj()).real
-    agreement = np.fft.irfft(power, 2 * LOOKED_AT)[STEP_LAGS[0] : STEP_LAGS[1]]
+    later = np.zeros(LOOKED_AT + STEP_LAGS[1] - STEP_LAGS[0] - 1)
+    later[: LOOKED_AT - STEP_LAGS[0]] = swing[STEP_LAGS[0] :]
+    # Eighty short products cost less than two transforms.
+    agreement = np.correlate(later, swing, "valid")
     # Fewer pairs are left at a longer lag.
     agreement *= _PAIRS
     if float(agreement.max()) < RHYTHM * energy:
@@ -140,22 +141,31 @@ class Upright:
             window: as `walking_direction` takes it.
             now_s: time of the impact.
         """
-        self._looked_s = now_s
         seen = walking_direction(window)
-        if seen is None:
-            return None
+        self.learn(seen, now_s)
+        return seen
+
+    def learn(self, seen: Direction | None, now_s: float) -> None:
+        """Take note of a look at an impact, and of the steps that were seen."""
+        self._looked_s = now_s
+        if seen is not None:
+            self._mean, self._agreed, self.direction = self._with(seen)
+
+    def direction_with(self, seen: Direction | None) -> Direction | None:
+        """Return the direction there will be when these steps were learnt from."""
+        return self.direction if seen is None else self._with(seen)[2]
+
+    def _with(self, seen: Direction) -> tuple[Direction, int, Direction | None]:
+        """Return the mean, how many agreed and the direction, with one more walk."""
         mean = self._mean
         if mean is None or _cosine(mean, seen) < AGREE_COS:
-            self._mean, self._agreed, self.direction = seen, 1, None
-            return seen
-        self._agreed += 1
-        share = max(1.0 / self._agreed, SHARE)
+            return seen, 1, None
+        agreed = self._agreed + 1
+        share = max(1.0 / agreed, SHARE)
         x, y, z = (old + (new - old) * share for old, new in zip(mean, seen, strict=True))
         length = math.sqrt(x * x + y * y + z * z)
-        self._mean = (x / length, y / length, z / length)
-        if self._agreed >= ENOUGH:
-            self.direction = self._mean
-        return seen
+        mean = (x / length, y / length, z / length)
+        return mean, agreed, mean if agreed >= ENOUGH else self.direction
 
 
 def _cosine(a: Direction, b: Direction) -> float:

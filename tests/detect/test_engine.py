@@ -371,6 +371,37 @@ def test_a_drain_of_many_streams_is_as_good_as_one_by_one():
     assert theirs
 
 
+@pytest.mark.parametrize("rate_hz", [100, 200])
+def test_a_sensor_that_was_dead_before_the_impact_says_the_same(rate_hz):
+    script = Script(3, 0.0)
+    script.rough, script.period_us = False, 1_000_000 // rate_hz
+    for _ in range(3):
+        script.play(np.zeros((5 * rate_hz, 3), dtype="<i2"))
+        script.play(np.rint(synthetic.fall(rate_hz, before_s=0.2) / SCALE).astype("<i2"))
+    ours, theirs = play([script])
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("strength", [1.0, 1.6])
+def test_a_walk_that_is_never_a_fall_teaches_the_same_upright_posture(strength):
+    """Screened impacts leave the same posture behind as measured ones."""
+    engine, plain, uprights = FallEngine(), Plain(), (Upright(), Upright())
+    stream = engine.add(CHANNEL, uprights[0])
+    plain.detector = FallDetector(CHANNEL, upright=uprights[1])
+    directions = []
+    walk = synthetic.walking(100.0, 90.0)
+    steady = walk.mean(axis=0)
+    for block in blocks_of(steady + (walk - steady) * strength, size=25):
+        engine.put(stream, block)
+        assert [one for _, one in engine.poll()] == plain.put(block)
+        assert uprights[0].direction == uprights[1].direction
+        assert uprights[0].is_due(block.uptime_ms / 1000) == uprights[1].is_due(
+            block.uptime_ms / 1000
+        )
+        directions.append(uprights[0].direction)
+    assert len(set(directions)) > 2
+
+
 def test_what_poll_returned_belongs_to_the_caller():
     engine = FallEngine()
     engine.poll().append("mine")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.fall_features import AFTERMATH, HISTORY
+from edge_agent.detect.fall_screen import Window
 from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.step_screen import NOTHING, has_no_steps, is_largest, norm2_of
+from edge_agent.detect.step_screen import has_no_steps, is_largest
 from edge_agent.detect.upright import Upright, walking_direction
 from tests.detect import synthetic
 
@@ -38,12 +39,19 @@ def windows():
         yield np.rint(g / UNIT_G)
 
 
+def as_window(counts):
+    """Return counts as the screens take them, in the detector's own floats."""
+    window = Window(AFTERMATH)
+    window.take((counts.astype(np.float32) * np.float32(UNIT_G)).T)
+    return window
+
+
 def test_where_it_says_none_there_are_none_and_it_says_so_often():
     none = walks = 0
     for counts in windows():
-        made = (counts.astype(np.float32) * np.float32(UNIT_G)).T.astype(np.float64)
-        seen = walking_direction(made)
-        if has_no_steps(counts, norm2_of(counts), UNIT_G):
+        window = as_window(counts)
+        seen = walking_direction(window.rows)
+        if has_no_steps(window):
             assert seen is None
             none += 1
         walks += seen is not None
@@ -51,22 +59,34 @@ def test_where_it_says_none_there_are_none_and_it_says_so_often():
     assert walks > 40
 
 
-def test_the_largest_is_told_unless_rounding_may_decide():
-    norm2 = np.ones(WINDOW)
-    assert is_largest(norm2) is None
-    norm2[HISTORY] = 4.0
-    assert is_largest(norm2) is True
-    for at, expected in ((HISTORY + 100, None), (HISTORY + 101, True), (HISTORY - 101, True)):
-        other = norm2.copy()
-        other[at] = 4.00001
-        assert is_largest(other) is expected
-    norm2[HISTORY - 100] = 4.01
-    assert is_largest(norm2) is False
+@pytest.mark.parametrize(("at", "is_near"), [(1, 1), (100, 1), (101, 0), (-100, 1), (-101, 0)])
+def test_the_largest_within_a_second_is_told_from_a_larger_one(at, is_near):
+    counts = np.ones((WINDOW, 3))
+    counts[HISTORY] = [300.0, 400.0, 1200.0]
+    assert is_largest(as_window(counts))
+    counts[HISTORY + at] = [300.0, 400.0, 1200.0]  # as large is no larger
+    assert is_largest(as_window(counts))
+    counts[HISTORY + at] = [301.0, 400.0, 1200.0]
+    assert is_largest(as_window(counts)) is not bool(is_near)
 
 
-def test_nothing_is_noted_as_a_look_without_steps():
+@pytest.mark.parametrize("walks", range(5))
+def test_the_direction_with_steps_is_the_one_after_they_were_learnt(walks):
+    upright, random = Upright(), np.random.default_rng(walks)
+    for i in range(walks + 1):
+        x, y = random.normal(0.0, 0.02 if i < 3 else 0.8, 2)
+        length = (x * x + y * y + 1.0) ** 0.5
+        seen = (x / length, y / length, 1.0 / length)
+        before, after = upright.direction, upright.direction_with(seen)
+        assert upright.direction_with(None) == upright.direction == before
+        upright.learn(seen, 30.0 * i)
+        assert upright.direction == after
+    assert not upright.is_due(30.0 * walks + 0.5)
+
+
+def test_a_look_without_steps_is_noted():
     upright = Upright()
     assert upright.is_due(5.0)
-    assert upright.look(NOTHING, 5.0) is None
+    upright.learn(None, 5.0)
     assert not upright.is_due(5.5)
     assert upright.direction is None
