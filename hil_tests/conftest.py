@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.evaluate.trials import Trial, TrialSet, read_trials
+from edge_agent.evaluate.falls.trials import Trial, TrialSet, read_trials
 from edge_agent.simulator.sensors.motion import (
     Activity,
     Fall,

@@ -88,7 +88,7 @@ class Posture(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SitUpModel:
-    """What was learnt from recordings (`edge_agent.evaluate.bed.train_sit_up`).
+    """What was learnt from recordings (`edge_agent.evaluate.beds.bed.train_sit_up`).
 
     Attributes:
         up: the long axis of the body towards the head, unit vector in the tag's frame.

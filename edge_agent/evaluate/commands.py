@@ -10,19 +10,19 @@ import msgspec
 
 from edge_agent import detect
 from edge_agent.console import ABSENT, OK, WRONG_INPUT, say, show
-from edge_agent.evaluate.activity import format_inactivity, score_inactivity
-from edge_agent.evaluate.bed import format_sit_up, score_sit_up, train_sit_up
-from edge_agent.evaluate.bed_exits import format_bed_exit, score_bed_exit
-from edge_agent.evaluate.bench import format_report, run_bench
-from edge_agent.evaluate.damage import format_damage, score_damage
-from edge_agent.evaluate.held_out import score_held_out
+from edge_agent.evaluate.beds.bed import format_sit_up, score_sit_up, train_sit_up
+from edge_agent.evaluate.beds.vitals import format_vitals, score_heart_rate, score_respiration
+from edge_agent.evaluate.costs.bench import format_report, run_bench
+from edge_agent.evaluate.falls.damage import format_damage, score_damage
+from edge_agent.evaluate.falls.held_out import score_held_out
+from edge_agent.evaluate.falls.score import format_table, score_fall
+from edge_agent.evaluate.falls.train import train_fall
+from edge_agent.evaluate.homes.activity import format_inactivity, score_inactivity
+from edge_agent.evaluate.homes.bed_exits import format_bed_exit, score_bed_exit
+from edge_agent.evaluate.homes.stays import format_stay, score_stay
 from edge_agent.evaluate.npz import TrialError
 from edge_agent.evaluate.plot import PlotMissingError, plot_fall, plot_rates
 from edge_agent.evaluate.radar import format_radar, score_radar
-from edge_agent.evaluate.score import format_table, score_fall
-from edge_agent.evaluate.stays import format_stay, score_stay
-from edge_agent.evaluate.train import train_fall
-from edge_agent.evaluate.vitals import format_vitals, score_heart_rate, score_respiration
 
 _DETECT = Path(detect.__file__).parent
 FALL_MODEL = _DETECT / "fall_model.json"

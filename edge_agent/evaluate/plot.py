@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.evaluate.cases import Case, worst_false_alarms, worst_misses
-from edge_agent.evaluate.rate_series import heart_rate_series, respiration_series
-from edge_agent.evaluate.score import Outcome, play_set
-from edge_agent.evaluate.trials import read_trials
+from edge_agent.evaluate.beds.rate_series import heart_rate_series, respiration_series
+from edge_agent.evaluate.falls.cases import Case, worst_false_alarms, worst_misses
+from edge_agent.evaluate.falls.score import Outcome, play_set
+from edge_agent.evaluate.falls.trials import read_trials
 
 WORST = 6
 """Trials on a sheet of misses or false alarms."""

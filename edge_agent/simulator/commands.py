@@ -10,8 +10,8 @@ import msgspec
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.console import ABSENT, NO, OK, WRONG_INPUT, say, show
+from edge_agent.evaluate.falls.trials import Trial, read_trials
 from edge_agent.evaluate.npz import TrialError
-from edge_agent.evaluate.trials import Trial, read_trials
 from edge_agent.simulator.replay import reachable, replay
 from edge_agent.simulator.scene import load_scene
 from edge_agent.simulator.single_unit import run_unit

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.config import Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
-from edge_agent.evaluate.trials import Trial
+from edge_agent.evaluate.falls.trials import Trial
 from edge_agent.simulator.player import write_lis3dh
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec

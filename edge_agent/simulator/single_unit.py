@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.evaluate.trials import Trial
+from edge_agent.evaluate.falls.trials import Trial
 from edge_agent.simulator.line import Line
 from edge_agent.simulator.player import write_lis3dh
 from edge_agent.simulator.vm import UnitSpec, UnitVm

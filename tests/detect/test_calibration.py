@@ -29,7 +29,7 @@ from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import FallDetector
 from edge_agent.detect.fall_model import MODEL_PATH, Forest, model_from, shipped_model
 from edge_agent.detect.upright import Upright
-from edge_agent.evaluate.bound import LOSS
+from edge_agent.evaluate.falls.bound import LOSS
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.messages import Samples

@@ -12,7 +12,7 @@ from edge_agent.detect.fall import REFRACTORY_S, SAME_FALL_S, FallDetector, dete
 from edge_agent.detect.fall_model import probability
 from edge_agent.detect.grid import STANDARD_GRAVITY
 from edge_agent.detect.upright import Upright
-from edge_agent.evaluate.trials import read_trials
+from edge_agent.evaluate.falls.trials import read_trials
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import ACCELERATION
 from tests.detect import synthetic

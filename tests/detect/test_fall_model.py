@@ -9,7 +9,7 @@ from edge_agent.detect.fall_model import (
     probability,
     shipped_model,
 )
-from edge_agent.evaluate.boost import margins
+from edge_agent.evaluate.falls.boost import margins
 
 pytestmark = pytest.mark.fast
 

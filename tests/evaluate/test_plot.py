@@ -9,7 +9,7 @@ from edge_agent.__main__ import main
 from edge_agent.evaluate import plot
 from edge_agent.evaluate.plot import PlotMissingError, plot_fall
 from tests.detect import synthetic
-from tests.evaluate.test_score import RATE_HZ, a_fall, calm, write
+from tests.evaluate.falls.test_score import RATE_HZ, a_fall, calm, write
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra")
 

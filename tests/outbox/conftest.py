@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from edge_agent.evaluate.bad_disk import AbsentError, BadDisk, Fault
+from edge_agent.evaluate.costs.bad_disk import AbsentError, BadDisk, Fault
 from edge_agent.outbox import outbox as outbox_module
 from edge_agent.outbox.outbox import Outbox
 

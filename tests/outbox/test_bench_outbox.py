@@ -1,6 +1,6 @@
 """The outbox's benchmark: what it promises holds in the run itself."""
 
-from edge_agent.evaluate.bench_outbox import SLOW_SYNC_S, format_outbox, run_bench_outbox
+from edge_agent.evaluate.costs.bench_outbox import SLOW_SYNC_S, format_outbox, run_bench_outbox
 
 
 def test_a_burst_takes_under_1_s_and_alarms_are_stored_at_0_7_of_the_disks_rate(tmp_path):

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from edge_agent.alarm.alarm import State
-from edge_agent.evaluate.bad_disk import Fault
+from edge_agent.evaluate.costs.bad_disk import Fault
 from edge_agent.outbox import outbox as outbox_module
 from edge_agent.outbox import store
 from edge_agent.outbox.rows import Batch, Health, Known, Telemetry, UnitEvent

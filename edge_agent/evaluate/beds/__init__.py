@@ -1,0 +1,1 @@
+"""Beds: heart, breath and sitting up, scored on recordings."""

@@ -1,0 +1,1 @@
+"""What detection and storing cost, as ratios within one run."""

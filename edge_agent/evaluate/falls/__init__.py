@@ -1,0 +1,1 @@
+"""Falls from worn accelerometers: recordings, scores, training."""

@@ -1,0 +1,1 @@
+"""Whole homes: inactivity, long stays and bed exits, scored on recorded weeks."""
