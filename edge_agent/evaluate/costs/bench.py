@@ -28,7 +28,13 @@ import numpy as np
 from edge_agent.detect.engine import FallEngine
 from edge_agent.detect.fall import FallDetector
 from edge_agent.detect.upright import Upright
-from edge_agent.evaluate.costs import bench_agent, bench_beds, bench_latency, bench_peers
+from edge_agent.evaluate.costs import (
+    bench_agent,
+    bench_beds,
+    bench_latency,
+    bench_outbox,
+    bench_peers,
+)
 from edge_agent.evaluate.costs.bench_signals import (
     Counts,
     jogging,
@@ -87,6 +93,7 @@ class BenchReport:
         bytes_per_stream, engine_bytes_per_stream: held by one stream.
         resident: of an agent process with one bed, or why it was not measured.
         latency: from the deciding sample to the PUBLISH, or why it was not measured.
+        outbox: what storing an alarm costs, against the disk itself.
     """
 
     rows: list[Row]
@@ -95,6 +102,7 @@ class BenchReport:
     engine_bytes_per_stream: int
     resident: bench_agent.Resident | str
     latency: bench_latency.Latency | str
+    outbox: bench_outbox.OutboxReport
 
     def as_object(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -128,7 +136,9 @@ def run_bench(progress: Callable[[str], None]) -> BenchReport:
     resident = _or_why(bench_agent.measure_resident)
     progress("falls through a whole agent")
     latency = _or_why(bench_latency.measure_latency)
-    return BenchReport(rows, heart, held, engine_held, resident, latency)
+    progress("the outbox")
+    outbox = bench_outbox.run_bench_outbox()
+    return BenchReport(rows, heart, held, engine_held, resident, latency, outbox)
 
 
 def format_report(report: BenchReport) -> str:
@@ -162,6 +172,7 @@ def format_report(report: BenchReport) -> str:
             f"  deciding sample to PUBLISH p50 {latency.p50_ms:.1f} ms,"
             f" p99 {latency.p99_ms:.1f} ms, {latency.falls} falls"
         )
+    lines.append(bench_outbox.format_outbox(report.outbox))
     return "\n".join(lines)
 
 

@@ -129,14 +129,24 @@ def test_the_table_says_everything_that_was_measured():
     resident = bench.bench_agent.Resident(45_000, [])
     latency = bench.bench_latency.Latency(60, 9.0, 20.0, 21.0)
     heart = bench.bench_beds.HeartRateCost(64, 90.0, 9.0)
-    report = bench.BenchReport(rows, heart, 15_000, 14_000, resident, latency)
+    outbox = bench.bench_outbox.OutboxReport(0.03, 1, 500.0, 0.9, 3.0, 0.8)
+    report = bench.BenchReport(rows, heart, 15_000, 14_000, resident, latency, outbox)
     text = bench.format_report(report)
-    for part in ("6.70x", "not installed", "90 us", "9.0 us", "14000", "45000 kB", "p99 20.0 ms"):
+    for part in (
+        "6.70x",
+        "not installed",
+        "90 us",
+        "9.0 us",
+        "14000",
+        "45000 kB",
+        "p99 20.0 ms",
+        "0.90x",
+    ):
         assert part in text
     found = json.loads(json.dumps(report.as_object()))
     assert found["latency"]["p99_ms"] == 20.0
     assert found["heart_rates"]["beds"] == 64
-    away = bench.BenchReport(rows, heart, 15_000, 14_000, "no /proc", "no mosquitto")
+    away = bench.BenchReport(rows, heart, 15_000, 14_000, "no /proc", "no mosquitto", outbox)
     assert "not measured, no mosquitto" in bench.format_report(away)
 
 
