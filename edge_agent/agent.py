@@ -32,6 +32,7 @@ from edge_agent.control import serve_control
 from edge_agent.home.agent_health import AgentHealth
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import AGENT, Home
+from edge_agent.link.key_file import read_key
 from edge_agent.link.link import Link
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch, OutboxError, Row, Stored, Telemetry, UnitEvent
@@ -139,6 +140,7 @@ class Agent:
                 clock,
                 self._received,
                 self._wake.set,
+                read_key(unit),
             )
             for unit in config.unit
         }

@@ -137,6 +137,8 @@ class UnitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     input: Annotated[list[InputConfig], msgspec.Meta(max_length=32)] = []
     radar: RadarConfig | None = None
     tag: TagConfig | None = None
+    key_file: Text | None = None
+    """32 bytes in hexadecimal: a frame without the tag of this key is refused, whoever sends it."""
     worn: bool | None = None
     """Whether its person carries it from place to place; by default a source `pendant` is."""
 
@@ -336,6 +338,8 @@ def check_references(config: Config) -> None:
                 raise ConfigError(f"unit[{number}].tag.bed", why)
             if not any(unit.tag.up):
                 raise ConfigError(f"unit[{number}].tag.up", "not a direction")
+        if unit.port.startswith("ble:") and unit.key_file is None:
+            raise ConfigError(f"unit[{number}].key_file", "required: anyone can reach a radio")
         if unit.radar is not None:
             _check_spans(f"unit[{number}].radar", unit.radar)
         if unit.port in ports[:number]:

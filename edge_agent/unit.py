@@ -9,7 +9,7 @@ from edge_agent.clock import Clock
 from edge_agent.link.link import Link, LinkError
 from protocol.edge_session import EdgeSession
 from protocol.messages import CommandKind, Log, Reading, Samples, Status
-from protocol.session import ClockSample, LinkDown
+from protocol.session import ONLINE, WAITING, ClockSample, LinkDown
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +20,9 @@ MAX_RECEIVED = 4096
 counted, so that greetings, events and losses still find room."""
 MAX_URGENT = 8192
 """Beyond this everything is dropped; events are sent again until they are stored."""
+
+REFUSED_FRAMES = 8
+"""After so many refused frames and no session somebody is told: a restart refuses a few."""
 
 _BEST_EFFORT = (Samples, Reading, Log, Status, ClockSample)
 
@@ -44,7 +47,8 @@ class Unit:
     """Keeps one unit's line open and its session going.
 
     What it receives is appended to `received`, the list that all units share, and `wake` is
-    called once for each piece read: one wake-up drains all of it.
+    called once for each piece read: one wake-up drains all of it. With a `key` (32 bytes) a unit
+    that does not prove that it has it too is not there.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Unit:
         clock: Clock,
         received: list[Received],
         wake: Callable[[], None],
+        key: bytes = b"",
     ) -> None:
         self.unit_id = unit_id
         self.dropped = 0
@@ -61,6 +66,8 @@ class Unit:
         self._clock = clock
         self._received = received
         self._wake = wake
+        self._key = key
+        self._refused = False
         self._link: Link | None = None
         self._lost = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +107,8 @@ class Unit:
         self._link = link
         try:
             link.start(self._on_bytes, self._on_lost)
-            self.session.command(CommandKind.HELLO)  # a quiet unit may not know that we are new
+            if not self._key:  # with one, the unit's next frame is answered
+                self.session.command(CommandKind.HELLO)  # a quiet unit may not know we are new
             self.flush()
             await self._lost.wait()
         finally:
@@ -111,7 +119,7 @@ class Unit:
                 self._timer = None
 
     def _new_session(self) -> EdgeSession:
-        return EdgeSession(self._clock.random(8))
+        return EdgeSession(self._clock.random(8), self._key)
 
     def _now_ms(self) -> int:
         now = self._clock.now()
@@ -122,7 +130,17 @@ class Unit:
 
     def _on_bytes(self, data: bytes) -> None:
         self.session.receive_data(data, self._now_ms())
+        self._note_refused()
         self._drain()
+
+    def _note_refused(self) -> None:
+        """Say it once when what comes is not the unit's, or no longer."""
+        refused = self.session.state == WAITING and self.session.unverified >= REFUSED_FRAMES
+        if self.session.state == ONLINE:
+            self._refused = False
+        elif refused and not self._refused:
+            self._refused = True
+            _log.warning("unit %s: no frame carries its key's tag", self.unit_id)
 
     def _on_lost(self, reason: str) -> None:
         _log.warning("unit %s: %s", self.unit_id, reason)

@@ -105,7 +105,9 @@ class Unit:
             VERSION,
             reset_cause=board.reset_cause(),
         )
-        self.uplink = Uplink(self.hello, board.link(), self.clock, self.backlog, self._take)
+        self.uplink = Uplink(
+            self.hello, board.link(), self.clock, self.backlog, self._take, board.unique_key()
+        )
         self.room = self._make_room()
         self.note_inventory()
         self.commands = Commands(self)

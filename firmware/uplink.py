@@ -48,6 +48,8 @@ class Uplink:
 
     Args:
         take: called with each session event that is not only the backlog's business.
+        key: the unit's key; with one, an agent that does not prove that it has it too is not
+            there, and can neither take an event from us nor tell us anything.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Uplink:
         clock: "Clock",
         backlog: "Backlog",
         take: "Callable[[object], None]",
+        key: bytes = b"",
     ) -> None:
         self._hello = hello
-        self._session = UnitSession(hello)
+        self._key = key
+        self._session = UnitSession(hello, key)
         self._rejected = 0
         self._link = link
         self._clock = clock
@@ -204,7 +208,7 @@ class Uplink:
         """Greet over a line that is open again; what was on its way is offered again."""
         self._open = True
         self._rejected += self._session.rejected
-        self._session = UnitSession(self._hello)
+        self._session = UnitSession(self._hello, self._key)
         self._session.start(self._clock.now_ms())
         self.flush()
 

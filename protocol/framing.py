@@ -39,11 +39,22 @@ _ESC_ESC = b"\xdb\xdd"
 
 
 class Frame:
-    """One checked frame: its type, sequence number, payload and tag (empty when absent)."""
+    """One checked frame: its type, sequence number, payload and tag (empty when absent).
 
-    __slots__ = ("payload", "sequence", "tag", "type")
+    `first` is the first byte as it came, with the bits that are ignored: a tag covers them.
+    """
 
-    def __init__(self, type_: int, sequence: int, payload: bytes, tag: bytes = b"") -> None:
+    __slots__ = ("first", "payload", "sequence", "tag", "type")
+
+    def __init__(
+        self,
+        type_: int,
+        sequence: int,
+        payload: bytes,
+        tag: bytes = b"",
+        first: int = VERSION << 4 | FLAG_TAG,
+    ) -> None:
+        self.first = first
         self.type = type_
         self.sequence = sequence
         self.payload = payload
@@ -107,7 +118,7 @@ def decode_body(stuffed: bytes) -> Frame:
         tag = body[end : end + TAG_LENGTH]
     if end - _HEADER_LENGTH > MAX_PAYLOAD:
         raise ProtocolError("payload of %d bytes" % (end - _HEADER_LENGTH))
-    return Frame(type_, sequence, body[_HEADER_LENGTH:end], tag)
+    return Frame(type_, sequence, body[_HEADER_LENGTH:end], tag, first)
 
 
 class Deframer:

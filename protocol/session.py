@@ -16,8 +16,13 @@ UNHEARD, answers greetings, and is ONLINE again when anything else comes.
 
 Events and impacts are kept by the unit until `Ack` says `stored`; what is in flight is sent
 again with a growing wait. Samples are sent once and counted when lost.
+
+With a key (`auth.py`) a frame counts only with the right tag, and greetings change nothing:
+the unit goes over to the session that a Welcome proves, the agent to the one in which the
+unit's first frame comes. There is no UNHEARD then, as a Hello proves nobody there.
 """
 
+from protocol.auth import LinkKey
 from protocol.errors import ProtocolError
 from protocol.framing import Deframer, Frame, encode_frame
 from protocol.messages import Message, Welcome
@@ -25,6 +30,8 @@ from protocol.messages import Message, Welcome
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from protocol.auth import Channel, Tagger
 
 HELLO_FIRST_MS = 1000
 HELLO_SLOWEST_MS = 5000
@@ -52,6 +59,10 @@ MAX_UNIT_EVENTS = 32
 MAX_OPEN_IMPACTS = 2 * MAX_IN_FLIGHT
 MAX_RECENT = 64
 MAX_SIGNALS = 64
+MAX_CANDIDATES = 4
+"""Greetings that an agent with a key has answered and whose unit it has not heard since."""
+MAX_ECHOES = 8
+"""Frames back to which a knock may point: what a unit sends while one answer is on its way."""
 
 GREETING = "greeting"
 WAITING = "waiting"
@@ -120,12 +131,15 @@ class Session:
     def __init__(
         self,
         parsers: "Mapping[int, Callable[[bytes], Message]]",
-        verify: "Callable[[Frame], bool] | None",
+        key: bytes,
         max_events: int,
         max_out: int,
     ) -> None:
         self._parsers = parsers
-        self._verify = verify
+        self._key = LinkKey(key) if key else None
+        self._sending: "Channel | None" = None
+        self._receiving: "Channel | None" = None
+        self._tags = [b""] * MAX_ECHOES
         self._max_events = max_events
         self._max_out = max_out
         self._deframer = Deframer()
@@ -137,9 +151,9 @@ class Session:
         self.malformed = 0
         """Frames with a right checksum and a payload that means nothing."""
         self.unverified = 0
-        """Frames refused for their authentication tag."""
+        """Frames refused for their tag: forged, replayed, of another session, or without one."""
         self.dropped = 0
-        """Best-effort messages that found no room, on the way out or in."""
+        """Messages that found no room, on the way out or in, or no session to be tagged in."""
 
     @property
     def rejected(self) -> int:
@@ -161,9 +175,6 @@ class Session:
         return out
 
     def _parse(self, frame: Frame) -> "Message | None":
-        if self._verify is not None and not self._verify(frame):
-            self.unverified += 1
-            return None
         self._note(frame)
         parser = self._parsers.get(frame.type)
         if parser is None:
@@ -184,11 +195,28 @@ class Session:
         else:
             self.dropped += 1
 
-    def _put(self, message: Message, limit: "int | None" = None) -> bool:
-        """Queue a message. False, and counted, when the line has not taken the last bytes."""
-        if len(self._out) > (self._max_out if limit is None else limit):
+    def _put(
+        self, message: Message, limit: "int | None" = None, tagger: "Tagger | None" = None
+    ) -> bool:
+        """Queue a message, tagged in the session or by `tagger` when there is a key.
+
+        False, and counted, when the line has not taken the last bytes, or no session is there.
+        """
+        tagger = tagger or self._sending
+        full = len(self._out) > (self._max_out if limit is None else limit)
+        if full or (self._key is not None and tagger is None):
             self.dropped += 1
             return False
-        self._out.extend(encode_frame(message.TYPE, self._sequence, message.pack()))
+        payload = message.pack()
+        tag = b""
+        if tagger is not None:
+            tag = tagger.seal(message.TYPE, self._sequence, payload)
+            self._tags[self._sequence % MAX_ECHOES] = tag
+        self._out.extend(encode_frame(message.TYPE, self._sequence, payload, tag))
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         return True
+
+    def _end_keys(self) -> None:
+        """Forget the keys of a session that is no more."""
+        self._sending = self._receiving = None
+        self._tags = [b""] * MAX_ECHOES

@@ -1,6 +1,6 @@
 """The unit's end of the line (see `session.py`)."""
 
-from protocol.framing import Frame
+from protocol.errors import ProtocolError
 from protocol.messages import (
     FROM_AGENT,
     Ack,
@@ -18,6 +18,7 @@ from protocol.session import (
     GREETING,
     HELLO_FIRST_MS,
     HELLO_SLOWEST_MS,
+    MAX_ECHOES,
     MAX_IN_FLIGHT,
     MAX_UNIT_EVENTS,
     MAX_UNIT_OUT,
@@ -36,7 +37,8 @@ from protocol.session import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from protocol.auth import LinkKey
+    from protocol.framing import Frame
 
 
 class _InFlight:
@@ -70,15 +72,20 @@ class UnitSession(Session):
     """The unit's end of the line.
 
     Events: `LinkUp`, `LinkDown`, `Ack`, `TimeSync`, `Configure`, `Command`.
+
+    Args:
+        hello: greets; its nonce goes on with every session, also over several `UnitSession`.
+        key: 32 bytes, or none: then nobody has to prove anything.
     """
 
-    def __init__(self, hello: Hello, verify: "Callable[[Frame], bool] | None" = None) -> None:
-        Session.__init__(self, FROM_AGENT, verify, MAX_UNIT_EVENTS, MAX_UNIT_OUT)
+    def __init__(self, hello: Hello, key: bytes = b"") -> None:
+        Session.__init__(self, FROM_AGENT, key, MAX_UNIT_EVENTS, MAX_UNIT_OUT)
         self.state = GREETING
         self._hello = hello
         self._hello_due_ms: "int | None" = None
         self._hello_wait_ms = HELLO_FIRST_MS
         self._heard_ms = 0
+        self._is_asking = False
         self._in_flight: "list[_InFlight]" = []
 
     def start(self, now_ms: int) -> None:
@@ -88,13 +95,19 @@ class UnitSession(Session):
     def receive_data(self, data: bytes, now_ms: int) -> None:
         """Take bytes from the line. Never raises, whatever they are."""
         for frame in self._deframer.feed(data):
+            if self._key is not None and not self._verify(self._key, frame):
+                self.unverified += 1
+                continue
             message = self._parse(frame)
             if message is None:
                 continue
             if isinstance(message, Welcome):
                 self._take_welcome(message, now_ms)
             elif isinstance(message, Command) and message.kind == CommandKind.HELLO:
-                self._change(ASKED, now_ms)
+                if self._key is None:
+                    self._change(ASKED, now_ms)
+                else:
+                    self._put_hello(now_ms)  # the session lasts until a Welcome proves another
             elif self.state == ONLINE:
                 self._heard_ms = now_ms
                 self._take(message, now_ms)
@@ -173,10 +186,59 @@ class UnitSession(Session):
 
     def _greet(self, now_ms: int) -> None:
         self._out = bytearray()  # it was for a link that is no more; records are offered again
-        self._hello.uptime_ms = now_ms
-        self._put(self._hello)
+        self._put_hello(now_ms)
         self._hello_due_ms = now_ms + self._hello_wait_ms
         self._hello_wait_ms = min(2 * self._hello_wait_ms, HELLO_SLOWEST_MS)
+
+    def _put_hello(self, now_ms: int) -> None:
+        self._hello.uptime_ms = now_ms
+        self._put(self._hello, None, None if self._key is None else self._key.hello)
+        self._is_asking = True
+
+    def _verify(self, key: "LinkKey", frame: "Frame") -> bool:
+        """Return True for a frame of the session, the one that opens it, and a knock."""
+        if self._receiving is not None and self._receiving.check(frame):
+            return True
+        if frame.type == Welcome.TYPE:
+            return self._is_asking and self._verify_welcome(key, frame)
+        return frame.type == Command.TYPE and self._verify_knock(key, frame)
+
+    def _verify_welcome(self, key: "LinkKey", frame: "Frame") -> bool:
+        """Go over to the session of a Welcome that only an agent with the key can have made."""
+        try:
+            welcome = Welcome.unpack(frame.payload)
+        except ProtocolError:
+            return False
+        down = key.down(self._hello, welcome.nonce)
+        if welcome.boot_id != self._hello.boot_id or not down.check(frame):
+            return False
+        if self.state == ONLINE:
+            self._drop_link()
+        self._sending = key.up(self._hello, welcome.nonce)
+        self._receiving = down
+        self._hello.nonce = key.next_nonce(self._hello.nonce)
+        self._is_asking = False
+        return True
+
+    def _verify_knock(self, key: "LinkKey", frame: "Frame") -> bool:
+        """Return True, once, when an agent says which of our last frames it could not read."""
+        try:
+            command = Command.unpack(frame.payload)
+        except ProtocolError:
+            return False
+        echo = command.argument
+        if command.kind != CommandKind.HELLO or not echo or echo not in self._tags:
+            return False
+        if not key.knock.check(frame):
+            return False
+        self._tags = [b""] * MAX_ECHOES
+        return True
+
+    def _drop_link(self) -> None:
+        self._end_keys()
+        self._out = bytearray()
+        self._in_flight = []  # offered again from the backlog when the link is up
+        self._emit(LinkDown())
 
     def _take_welcome(self, welcome: Welcome, now_ms: int) -> None:
         if welcome.boot_id != self._hello.boot_id:
@@ -201,8 +263,7 @@ class UnitSession(Session):
         before = self.state
         self.state = UNIT_TRANSITIONS[before, event]
         if before == ONLINE and self.state == GREETING:
-            self._in_flight = []  # offered again from the backlog when the link is up
-            self._emit(LinkDown())
+            self._drop_link()
         if event != GREETED:
             self._hello_wait_ms = HELLO_FIRST_MS
             self._greet(now_ms)

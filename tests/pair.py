@@ -36,7 +36,8 @@ class Line:
 
     `loss` and `damage` are chances of a frame; a damaged one has a bit flipped, or a byte
     put in or taken out. `cut` loses everything. With `bytes_per_s` the line is busy while it
-    sends, and `write` is only called when it is not.
+    sends, and `write` is only called when it is not. `meddle` gives the frames that go on in place
+    of one that came whole.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Line:
         self.bytes_per_s = bytes_per_s
         self.cut = False
         self.free_ms = 0
+        self.meddle: Callable[[bytes], list[bytes]] = lambda frame: [frame]
         self.lost: list[bytes] = []
         """The frames that did not arrive whole."""
 
@@ -70,7 +72,7 @@ class Line:
                 self.lost.append(frame)
                 through += self._damaged(frame)
             else:
-                through += frame
+                through += b"".join(self.meddle(frame))
         at = 0
         while at < len(through):
             size = self._random.choice((1, 2, 3, 7, 20, 64, 200, 1000))
@@ -111,7 +113,8 @@ class ConnectionPair:
 
     The unit's side does what an uplink must: offers records of its backlog while there is
     room, oldest first, and forgets one when its Ack says stored. The agent's side stores
-    each record after `store_ms` and acknowledges it (`answering` off: it never does).
+    each record after `store_ms` and acknowledges it (`answering` off: it never does). With a
+    `key` both authenticate; `edge_key` gives the agent another one, or none.
     """
 
     def __init__(
@@ -122,8 +125,12 @@ class ConnectionPair:
         delay_ms: tuple[int, int] = (1, 20),
         bytes_per_s: int | None = None,
         store_ms: int = 5,
+        key: bytes = b"",
+        edge_key: bytes | None = None,
     ) -> None:
         self.random = Random(seed)
+        self.key = key
+        self.edge_key = key if edge_key is None else edge_key
         self.up = Line(self.random, loss, damage, delay_ms, bytes_per_s)
         self.down = Line(self.random, loss, damage, delay_ms, bytes_per_s)
         self.now_ms = 0
@@ -152,13 +159,13 @@ class ConnectionPair:
         self._index = 0
         self.samples_sent = 0
         hello = Hello("bed-1", self.boot_id, self._boots, self.random.randbytes(8), "bed", "0.1.0")
-        self.unit = UnitSession(hello)
+        self.unit = UnitSession(hello, self.key)
         self.unit.start(self.uptime_ms)
 
     def restart_edge(self) -> None:
         """Start the agent anew: it has its store, and has forgotten all else."""
         self._edges += 1
-        self.edge = EdgeSession(self.random.randbytes(8))
+        self.edge = EdgeSession(self.random.randbytes(8), self.edge_key)
         self._edge_started_ms = self.now_ms
 
     @property

@@ -37,7 +37,7 @@ def test_a_good_file_is_frozen_values_with_defaults():
 @pytest.mark.parametrize(
     ("addition", "message"),
     [
-        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input, radar, tag, worn"),
+        ("bauds = 9600", "unit[0].bauds: unknown key; allowed here: id, port, place, person, bed, source, baud, input, radar, tag, key_file, worn"),
         ("baud = '9600'", "unit[0].baud: expected `int`, got `str`; allowed: bits a second, 9600 to 4000000"),
         ("baud = 300", "unit[0].baud: expected `int` >= 9600; allowed: bits a second, 9600 to 4000000"),
         ("baud = 1.5", "unit[0].baud: expected `int`, got `float`; allowed: bits a second, 9600 to 4000000"),
@@ -135,3 +135,11 @@ def test_the_example_in_the_documentation_is_a_configuration():
     text = (Path(__file__).parents[1] / "docs" / "running.md").read_text("utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(parse(tomllib.loads(example)).unit) == 3
+
+
+def test_a_unit_on_a_radio_needs_a_key():
+    radio = GOOD.replace("/dev/ttyUSB0", "ble:aa")
+    with pytest.raises(ConfigError) as caught:
+        parse(tomllib.loads(radio))
+    assert str(caught.value) == "unit[0].key_file: required: anyone can reach a radio"
+    assert parse(tomllib.loads(radio + "key_file = '/k'\n")).unit[0].key_file == "/k"

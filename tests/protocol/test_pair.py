@@ -28,6 +28,7 @@ from tests.pair import ConnectionPair
 pytestmark = pytest.mark.fast
 
 MINUTE_MS = 60_000
+KEYS = [b"", bytes(range(32))]
 
 
 def connected(seed: int = 1, **line: object) -> ConnectionPair:
@@ -87,9 +88,10 @@ def test_a_reboot_is_no_loss() -> None:
 # Events
 
 
+@pytest.mark.parametrize("key", KEYS, ids=len)
 @pytest.mark.parametrize("seed", range(12))
-def test_every_event_arrives_through_thirty_percent_loss(seed: int) -> None:
-    pair = ConnectionPair(seed, loss=0.3, damage=0.05, delay_ms=(1, 200))
+def test_every_event_arrives_through_thirty_percent_loss(seed: int, key: bytes) -> None:
+    pair = ConnectionPair(seed, loss=0.3, damage=0.05, delay_ms=(1, 200), key=key)
     for _ in range(40):
         pair.after(pair.random.randrange(60_000), pair.press)
     pair.run(30_000)
@@ -148,9 +150,10 @@ def snippet(pair: ConnectionPair, seq: int) -> bytes:
     return impact.data
 
 
+@pytest.mark.parametrize("key", KEYS, ids=len)
 @pytest.mark.parametrize("seed", range(8))
-def test_the_parts_of_impacts_join_through_loss(seed: int) -> None:
-    pair = connected(seed, loss=0.3, damage=0.05)
+def test_the_parts_of_impacts_join_through_loss(seed: int, key: bytes) -> None:
+    pair = connected(seed, loss=0.3, damage=0.05, key=key)
     pair.run_until(pair.is_up, MINUTE_MS)
     data = [pair.strike(11) for _ in range(4)]
     pair.press()
@@ -159,8 +162,9 @@ def test_the_parts_of_impacts_join_through_loss(seed: int) -> None:
     assert pair.edge.malformed == 0
 
 
-def test_the_largest_impact_arrives() -> None:
-    pair = connected()
+@pytest.mark.parametrize("key", KEYS, ids=len)
+def test_the_largest_impact_arrives(key: bytes) -> None:
+    pair = connected(key=key)
     data = pair.strike(32)
     pair.run(10_000)
     assert not pair.backlog

@@ -14,8 +14,15 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("vm_rubbish.py")
-KINDS = ["rubbish 10 deframer unit edge", "hostile 2 unit", "flood 2 unit"]
-EDGE_KINDS = ["hostile 2 edge", "flood 4 edge"]
+KINDS = [
+    "rubbish 10 deframer unit edge",
+    "hostile 2 unit",
+    "flood 2 unit",
+    "rubbish 2 keyed_unit",
+    "hostile 2 keyed_unit",
+    "flood 4 keyed_unit",
+]
+EDGE_KINDS = ["hostile 2 edge", "flood 4 edge", "hostile 2 keyed_edge", "flood 4 keyed_edge"]
 
 
 def feed(interpreter: str, *arguments: str) -> int:

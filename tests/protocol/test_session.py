@@ -680,36 +680,18 @@ def test_a_unit_does_not_send_when_nobody_listens() -> None:
 # Tags
 
 
-def test_whether_a_tag_is_needed_stands_in_the_receivers_configuration() -> None:
-    message = hello()
-
-    def arrives(edge: EdgeSession, tag: bytes) -> bool:
-        edge.receive_data(encode_frame(message.TYPE, 0, message.pack(), tag), 0)
-        return edge.state == ONLINE
-
-    def good(frame: Frame) -> bool:
-        return frame.tag == b"good tag"
-
-    assert arrives(EdgeSession(b"nonce..2"), b"")
-    assert arrives(EdgeSession(b"nonce..2"), b"whatever")
-    assert arrives(EdgeSession(b"nonce..2", good), b"good tag")
-    for tag in (b"", b"evil tag"):
-        edge = EdgeSession(b"nonce..2", good)
-        assert not arrives(edge, tag)
-        assert (edge.unverified, edge.rejected) == (1, 1)
-
-
-def test_a_frame_that_fails_its_check_counts_for_nothing() -> None:
-    edge = EdgeSession(b"nonce..2", lambda frame: frame.tag == b"good tag")
-    message = hello()
-    edge.receive_data(encode_frame(message.TYPE, 0, message.pack(), b"good tag"), 0)
-    status = Status(0).pack()
-    edge.receive_data(encode_frame(Status.TYPE, 70_000, status, b"evil tag"), 30_000)
-    edge.receive_data(encode_frame(0x1F, 90_000, b"", b"evil tag"), 30_000)
-    assert edge.frames_lost == 0
-    assert edge.unknown == 0
-    edge.handle_timeout(EDGE_SILENCE_MS)
-    assert edge.state != ONLINE
+@pytest.mark.parametrize("tag", [b"", b"whatever"])
+def test_without_a_key_a_tag_says_nothing(tag: bytes) -> None:
+    edge, message = EdgeSession(b"nonce..2"), hello()
+    edge.receive_data(encode_frame(message.TYPE, 0, message.pack(), tag), 0)
+    assert edge.state == ONLINE
+    assert all(frame.tag == b"" for frame in Deframer().feed(edge.data_to_send()))
+    unit = UnitSession(hello())
+    unit.start(0)
+    message = Welcome(BOOT, b"nonce..2")
+    unit.receive_data(encode_frame(message.TYPE, 0, message.pack(), tag), 0)
+    assert unit.state == ONLINE
+    assert all(frame.tag == b"" for frame in Deframer().feed(unit.data_to_send()))
 
 
 # Anything at all

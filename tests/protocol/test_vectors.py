@@ -5,6 +5,7 @@ with `protocol/`: a vector is right when three implementations make the same byt
 """
 
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import framing, messages, session
+from protocol import auth, framing, messages, session
 from protocol.messages import ClockQuality, CommandKind, EventKind, Stage
 from protocol.quantities import QUANTITIES
 
@@ -32,6 +33,10 @@ FROZEN = {
     "tolerated": [(9, "ae10e16d40c1e663")],
     "lines": [(33, "0a459f3026b99644")],
     "refused": [(76, "2ed25a1d18be06b3")],
+    "tags": [(14, "77eb2f05dbb429f1")],
+    "forged": [(21, "2ecae0bf607d8761")],
+    "nonces": [(3, "1bedb7aaf1496550")],
+    "greetings": [(2, "37fef6105fdf0a76")],
 }
 """How many vectors a section had, and their digest. Add a line when adding vectors."""
 
@@ -144,6 +149,78 @@ def test_the_second_encoder_makes_the_same_bytes(vector: dict) -> None:
     assert layout(vector["message"])[0] == vector["type"]
 
 
+def derive(key: str, name: str, greeting: bytes = b"") -> bytes:
+    """Return a key of section 8: its row says over which bytes."""
+    rows = {row[0]: row[1] for row in table(section("**Keys.**").split("**Tag.**")[0])}
+    words, zero, what = re.fullmatch(r"`(.+)` (00)(, then .+)?", rows[name]).groups()
+    assert bool(what) == (name not in ("hello", "knock"))
+    return hmac.digest(
+        bytes.fromhex(key), words.encode() + bytes.fromhex(zero) + greeting, "sha256"
+    )
+
+
+def greeting_of(vector: dict) -> bytes:
+    boot = bytes.fromhex(vector["boot_id"]) + encode_field("u32", vector["boot_count"])
+    return boot + bytes.fromhex(vector["unit_nonce"]) + bytes.fromhex(vector["agent_nonce"])
+
+
+def tag_body(key: bytes, wraps: int, body: bytes) -> bytes:
+    """Return the tag of a frame from `first` to the end of its payload."""
+    return hmac.digest(key, encode_field("u32", wraps) + body, "sha256")[:8]
+
+
+def bodies(line: str) -> list[bytes]:
+    """Return the frames on a line without escapes and CRC."""
+    return [
+        stretch.replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb")[:-4]
+        for stretch in bytes.fromhex(line).split(b"\xc0")
+        if stretch
+    ]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("vector", WIRE["tags"], ids=lambda vector: vector["name"])
+def test_a_second_hmac_makes_the_same_tags(vector: dict) -> None:
+    name = vector["direction"]
+    key = derive(vector["key"], name, greeting_of(vector) if name in ("up", "down") else b"")
+    assert key.hex() == vector["derived"]
+    body = bytes([vector["first"], vector["type"]]) + encode_field("u32", vector["sequence"])
+    body += bytes.fromhex(vector["payload"])
+    assert tag_body(key, vector["wraps"], body).hex() == vector["tag"]
+    assert bodies(vector["frame"]) == [body + bytes.fromhex(vector["tag"])]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("vector", WIRE["nonces"], ids=lambda vector: vector["name"])
+def test_a_second_hmac_makes_the_same_nonces(vector: dict) -> None:
+    nonce = derive(vector["key"], "nonce", bytes.fromhex(vector["nonce"]))[:8]
+    assert nonce.hex() == vector["next"]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("vector", WIRE["greetings"], ids=lambda vector: vector["name"])
+def test_a_second_hmac_makes_the_tags_of_the_greetings(vector: dict) -> None:
+    keys: dict[str, bytes] = {}
+    hello = b""
+    for what, _, line in vector["steps"]:
+        for body in bodies(line) if what.endswith("says") else []:
+            tagged, tag, type_ = body[:-8], body[-8:], body[1]
+            if type_ == 0x01:
+                key = derive(vector["key"], "hello")
+                hello = tagged[6:26]  # boot id, boot count, nonce
+            elif type_ == 0x25:
+                key = derive(vector["key"], "knock")
+            elif type_ == 0x21:
+                keys = {
+                    name: derive(vector["key"], name, hello + tagged[14:22])
+                    for name in ("up", "down")
+                }
+                key = keys["down"]
+            else:
+                key = keys["up" if what == "unit says" else "down"]
+            assert tag == tag_body(key, 0, tagged)
+
+
 TOTAL = sum(len(WIRE[name]) for name in FROZEN)
 
 
@@ -221,7 +298,7 @@ def test_the_page_lists_the_quantities() -> None:
 def test_the_page_lists_every_number_of_the_code() -> None:
     code = {
         name: value
-        for module in (framing, messages, session)
+        for module in (auth, framing, messages, session)
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and type(value) is int
     }

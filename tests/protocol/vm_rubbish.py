@@ -1,14 +1,15 @@
 """Feeds megabytes of rubbish and of hostile frames to `protocol/`, on CPython and in the VM.
 
-Usage: `python vm_rubbish.py rubbish|hostile|flood MEGABYTES TARGET...` with `deframer`, `unit` and
-`edge` for targets and the repository on the module path. Nobody takes what a session says.
+Usage: `python vm_rubbish.py rubbish|hostile|flood MEGABYTES TARGET...` with `deframer`, `unit`,
+`edge`, `keyed_unit` and `keyed_edge` for targets and the repository on the module path. Nobody takes what a session says.
 Prints one line: `ok`, the bytes fed to each, and the most memory that all held, or a
 traceback.
 
 `rubbish` is random bytes, boot text, runs of END and ESC and stretches without an END;
 `hostile` is frames with a right checksum, any type and a payload of random bytes or of a real
 message with a few bytes changed; `flood` is good messages of the largest size. Between them a
-good frame comes now and then, and must be taken.
+good frame comes now and then, and must be taken. Ends with a key get these frames with tags of
+random bytes, and old greetings.
 """
 
 import gc
@@ -33,13 +34,16 @@ from protocol.messages import (
     TimeSync,
     Welcome,
 )
+from protocol.session import ClockSample
 from protocol.unit_session import UnitSession
 
 MICROPYTHON = sys.implementation.name == "micropython"
 BOOT = b"\xc0\xdb\x01\x02\x03\x04\x05\x06"
-MAX_HELD = {"unit": 60_000, "edge": 1_800_000}
+KEY = bytes(range(32))
+MAX_HELD = {"unit": 60_000, "edge": 1_800_000, "keyed_unit": 20_000, "keyed_edge": 60_000}
 """Bytes that may be held with nobody taking anything. A unit keeps 32 events, an agent 1024
-and the parts of 8 impacts, each message of up to 1 kB. Rubbish leaves no message to hold."""
+and the parts of 8 impacts, each message of up to 1 kB. Rubbish leaves no message to hold, nor
+does what has no tag; an agent's answers to old greetings fill what it has to send."""
 MAX_HELD_RUBBISH = 20_000
 
 
@@ -187,6 +191,74 @@ class Edge(EdgeSession):
         return True
 
 
+class KeyedUnit:
+    """A unit with a key, and at times an agent that has it too."""
+
+    def __init__(self):
+        self._rubbish = Rubbish()
+        self._unit = UnitSession(Hello("bed-1", BOOT, 1, BOOT), KEY)
+        self._deframer = self._unit._deframer
+        self._unit.start(0)
+
+    def receive_data(self, data, now_ms):
+        self._unit.receive_data(data, now_ms)
+
+    def handle_timeout(self, now_ms):
+        self._unit.handle_timeout(now_ms)
+
+    def takes(self, now_ms):
+        """Knocked at by a new agent it is online with it, and answers its time request."""
+        unit, edge = self._unit, EdgeSession(self._rubbish.digest()[:8], KEY)
+        unit.events()
+        unit.start(now_ms) if unit.state != "online" else unit.send(Status(now_ms))
+        return exchange(unit, edge, now_ms)
+
+
+class KeyedEdge:
+    """An agent with a key, whose unit greets it in session after session."""
+
+    def __init__(self):
+        self._edge = EdgeSession(BOOT, KEY)
+        self._deframer = self._edge._deframer
+        self._hello = Hello("bed-1", BOOT, 1, BOOT)
+        self._old = []
+
+    def receive_data(self, data, now_ms):
+        self._edge.receive_data(data, now_ms)
+        if self._old and data[len(data) // 2] % 4 == 0:
+            self._edge.receive_data(b"\xc0" + self._old[len(data) % len(self._old)], now_ms)
+
+    def handle_timeout(self, now_ms):
+        self._edge.handle_timeout(now_ms)
+
+    def takes(self, now_ms):
+        self._edge.events()
+        self._edge.data_to_send()
+        unit = UnitSession(self._hello, KEY)
+        unit.start(now_ms)
+        greeting = bytes(unit._out)
+        self._old.append(greeting)
+        self._old = self._old[-32:]
+        return exchange(unit, self._edge, now_ms)
+
+
+def exchange(unit, edge, now_ms):
+    for _ in range(6):
+        edge.receive_data(unit.data_to_send(), now_ms)
+        unit.receive_data(edge.data_to_send(), now_ms)
+    timed = [seen for seen in edge.events() if isinstance(seen, ClockSample)]
+    return (unit.state, edge.state, len(timed)) == ("online", "online", 1)
+
+
+def with_tag(rubbish, data):
+    """Return a frame's line with a tag of random bytes, whatever follows from it."""
+    frames = Deframer().feed(data)
+    if not frames:
+        return data
+    frame = frames[0]
+    return encode_frame(frame.type, frame.sequence, frame.payload, rubbish.digest()[:8])
+
+
 def held():
     if MICROPYTHON:
         gc.collect()
@@ -197,6 +269,7 @@ def held():
 def run(kind, targets, count, limit):
     rubbish = Rubbish()
     payloads = [(message.TYPE, message.pack()) for message in templates()]
+    tagged = any(isinstance(target, (KeyedUnit, KeyedEdge)) for target in targets)
     before = held()
     most = fed = turn = 0
     while fed < count:
@@ -207,6 +280,8 @@ def run(kind, targets, count, limit):
             data = flood_frame(rubbish)
         else:
             data = hostile_frame(rubbish, payloads)
+        if tagged and kind != "rubbish":
+            data = with_tag(rubbish, data)
         fed += len(data)
         for target in targets:
             target.receive_data(data, fed)
@@ -233,7 +308,13 @@ def main():
     print(f"ok {fed} {most}")
 
 
-TARGETS = {"deframer": BareDeframer, "unit": Unit, "edge": Edge}
+TARGETS = {
+    "deframer": BareDeframer,
+    "unit": Unit,
+    "edge": Edge,
+    "keyed_unit": KeyedUnit,
+    "keyed_edge": KeyedEdge,
+}
 if not MICROPYTHON:
     import tracemalloc
 

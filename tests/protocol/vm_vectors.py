@@ -10,8 +10,11 @@ import struct
 import sys
 
 from protocol import messages
+from protocol.auth import LinkKey
+from protocol.edge_session import EdgeSession
 from protocol.errors import ProtocolError
 from protocol.framing import Deframer, decode_body, encode_frame
+from protocol.unit_session import UnitSession
 
 BYTES = ("boot_id", "nonce", "data", "argument")
 FLOATS = ("scale", "value")
@@ -107,11 +110,104 @@ def check_refused(vector):
     return "is taken"
 
 
+def tagger_of(vector):
+    """Return a tagger of the vector's direction that has not tagged anything."""
+    key = LinkKey(binascii.unhexlify(vector["key"]))
+    if vector["direction"] == "hello":
+        return key.hello
+    if vector["direction"] == "knock":
+        return key.knock
+    boot_id = binascii.unhexlify(vector["boot_id"])
+    unit_nonce = binascii.unhexlify(vector["unit_nonce"])
+    hello = messages.Hello("", boot_id, vector["boot_count"], unit_nonce)
+    agent_nonce = binascii.unhexlify(vector["agent_nonce"])
+    make = key.up if vector["direction"] == "up" else key.down
+    return make(hello, agent_nonce)
+
+
+def receiver_of(vector):
+    """Return a tagger that has taken the frames that came before."""
+    sender, receiver = tagger_of(vector), tagger_of(vector)
+    for sequence in vector["after"]:
+        tag = sender.seal(0x1F, sequence, b"")
+        (frame,) = Deframer().feed(encode_frame(0x1F, sequence, b"", tag))
+        assert receiver.check(frame)
+    return receiver
+
+
+def check_tag(vector):
+    sender = tagger_of(vector)
+    for sequence in vector["after"]:
+        sender.seal(0x1F, sequence, b"")
+    payload = binascii.unhexlify(vector["payload"])
+    line = binascii.unhexlify(vector["frame"])
+    if vector["first"] == 0x11:  # what we send
+        tag = sender.seal(vector["type"], vector["sequence"], payload)
+        if tag != binascii.unhexlify(vector["tag"]):
+            return "has another tag"
+        if encode_frame(vector["type"], vector["sequence"], payload, tag) != line:
+            return "encodes to other bytes"
+    receiver = receiver_of(vector)
+    (frame,) = Deframer().feed(line)
+    if not receiver.check(frame):
+        return "is refused"
+    if receiver.check(frame) != (vector["direction"] in ("hello", "knock")):
+        return "is taken twice"
+    return None
+
+
+def check_forged(vector):
+    receiver = receiver_of(vector)
+    (forged,) = Deframer().feed(binascii.unhexlify(vector["forged"]))
+    (genuine,) = Deframer().feed(binascii.unhexlify(vector["genuine"]))
+    if receiver.check(forged):
+        return "is taken"
+    return None if receiver.check(genuine) else "makes the genuine frame fail"
+
+
+def check_nonce(vector):
+    following = LinkKey(binascii.unhexlify(vector["key"])).next_nonce(
+        binascii.unhexlify(vector["nonce"])
+    )
+    return None if following == binascii.unhexlify(vector["next"]) else "is followed by another"
+
+
+def check_greeting(vector):
+    """Play both ends; every byte that one says is the vector's."""
+    key = binascii.unhexlify(vector["key"])
+    unit = UnitSession(messages.Hello(**to_fields(vector["hello"])), key)
+    agent = None
+    for number, (what, at_ms, line) in enumerate(vector["steps"]):
+        line = binascii.unhexlify(line)
+        said = line
+        if what == "unit starts":
+            unit.start(at_ms)
+        elif what == "agent starts":
+            agent = EdgeSession(line, key)
+        elif what == "unit sends":
+            unit.send(messages.Status(at_ms))
+        elif what == "unit says":
+            said = unit.data_to_send()
+            agent.receive_data(line, at_ms)
+        else:
+            said = agent.data_to_send()
+            unit.receive_data(line, at_ms)
+        if said != line:
+            return "goes otherwise at step " + str(number)
+    if (unit.state, agent.state) != ("online", "online") or unit.unverified:
+        return "does not end online"
+    return None
+
+
 CHECKS = (
     ("messages", check_message),
     ("tolerated", check_tolerated),
     ("lines", check_line),
     ("refused", check_refused),
+    ("tags", check_tag),
+    ("forged", check_forged),
+    ("nonces", check_nonce),
+    ("greetings", check_greeting),
 )
 
 
