@@ -14,28 +14,20 @@ anzhen/v1/{region}/{home}/alarm/{alarm_id}     QoS 1              one event
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Command, CommandName, Response
+from edge_agent.relay.profile import Asked, Delivery, Incoming, Login, Refused, RowError, Stamp
+from edge_agent.relay.profile import CommandError as CommandError
+from edge_agent.relay.profile import Publication as Publication
 
 MAX_COMMAND_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One message for a broker."""
-
-    topic: str
-    payload: bytes
-    qos: int = 1
-    retain: bool = False
-
-
-class CommandError(Exception):
-    """A message on a command topic that is no command."""
+class _Named(msgspec.Struct):
+    alarm_id: str
 
 
 class CommandBody(msgspec.Struct):
@@ -123,16 +115,72 @@ class SleepBody(msgspec.Struct, frozen=True):
 
 
 class NativeProfile:
-    """Builds publications and reads commands for one home."""
+    """Builds publications and reads commands for one home.
 
-    def __init__(self, region: str, home: str, route: str = "mqtt") -> None:
+    It is also a `relay.profile.Profile`; what goes first on a connection are the retained topics,
+    which only their keeper knows (`relay/retained.py`).
+    """
+
+    reply_s: float | None = None
+
+    def __init__(
+        self, region: str, home: str, route: str = "mqtt", login: Login | None = None
+    ) -> None:
         self._prefix = f"anzhen/v1/{region}/{home}/"
         self._route = route
+        self._login = login or Login(f"anzhen{region}{home}")
 
     @property
     def command_filter(self) -> str:
         """Return the topic filter that commands arrive on."""
         return self._prefix + "command/+"
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """Return the filters of everything that comes back."""
+        return (self.command_filter,)
+
+    def login(self, stamp: Stamp) -> Login:
+        """Return the configured login."""
+        return self._login
+
+    def greet(self, units: tuple[str, ...], stamp: Stamp) -> tuple[Publication, ...]:
+        """Return nothing: birth and retained topics come from their keeper."""
+        return ()
+
+    def ask_time(self, stamp: Stamp) -> Publication | None:
+        """Return None: a broker has no time."""
+        return None
+
+    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
+        """Return one stored event, byte for byte as it was stored.
+
+        Raises:
+            RowError: the body does not say which alarm it is of.
+        """
+        try:
+            named = msgspec.json.decode(body, type=_Named)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise RowError(f"not an alarm event: {error}"[:200]) from None
+        return Delivery((self.alarm(named.alarm_id, body),))
+
+    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
+        """Return a message of the telemetry lane, as it was stored."""
+        return Delivery((self.telemetry(topic, body),))
+
+    def read(self, topic: str, payload: bytes, retained: bool) -> Incoming:
+        """Read a command; what is none is answered too."""
+        name = topic.rsplit("/", 1)[-1]
+        try:
+            command = self.command(topic, payload, retained)
+        except CommandError as error:
+            refusal = Response(transaction="", ok=False, error=str(error))
+            return Refused(str(error), self.response(name, refusal))
+        return Asked(command, name)
+
+    def respond(self, asked: Asked, response: Response) -> Publication:
+        """Return the answer to a command."""
+        return self.response(asked.reply_topic, response)
 
     def alarm(self, alarm_id: str, body: bytes) -> Publication:
         """Return one stored event, byte for byte as it was stored."""
