@@ -21,6 +21,7 @@ from edge_agent.console import ABSENT, INTERRUPTED, NO, OK, WRONG_INPUT, say, sh
 from edge_agent.control import ask
 from edge_agent.link.serial_port import SerialPort
 from edge_agent.outbox.rows import OutboxError
+from edge_agent.simulator.platforms.arguments import add_arguments
 from edge_agent.state import StateDir, StateError
 
 DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
@@ -135,8 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("hex", nargs="+", metavar="HEX", help="bytes, spaced or not")
     decode.set_defaults(command=_decode)
 
+    platform = commands.add_parser("platform", help="a fake platform for integrators")
+    add_arguments(platform)
+    platform.set_defaults(command=_platform)
+
     unit = commands.add_parser("unit", help="run the firmware in a VM, on a port of its own")
-    unit.add_argument("profile", choices=["pendant", "bed", "bathroom"])
+    unit.add_argument("profile", choices=["pendant", "bed", "bathroom", "room"])
     unit.add_argument("--port", type=Path, required=True, help="path to make for the agent")
     unit.add_argument("--id", default="unit-1", help="the unit's name")
     unit.add_argument("--flash", type=Path, required=True, help="folder of the unit's flash")
@@ -304,6 +309,12 @@ def _decode(options: argparse.Namespace) -> int:
     from edge_agent.decode import run_decode
 
     return run_decode(options)
+
+
+def _platform(options: argparse.Namespace) -> int:
+    from edge_agent.simulator.platforms.commands import run_platform
+
+    return run_platform(options)
 
 
 def _unit(options: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ def test_a_wrong_key_is_one_line_and_code_2(tmp_path: Path):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "anzhen: unit[0].bauds: unknown key; allowed here:"
-        " id, port, place, person, bed, source, baud\n"
+        " id, port, place, person, bed, source, baud, input, radar, tag, key_file, worn\n"
     )
 
 
