@@ -7,7 +7,8 @@
  strip --> Respiration --> Rate, breathing_stopped     |
        --> HeartRate ----> Rate                        |
        --> BedPresence ------------------> occupied --+
- radar --> Reading heart_rate, respiration_rate: where there is no strip
+ radar --> BedRadar ---------------------> occupied --+  then the radar
+       --> Reading heart_rate, respiration_rate: where there is no strip
 ```
 """
 
@@ -17,6 +18,7 @@ from edge_agent.config import BedConfig
 from edge_agent.detect.bcg_rhythm import Rate
 from edge_agent.detect.bed_exit import BedOccupancy
 from edge_agent.detect.bed_presence import BedPresence
+from edge_agent.detect.bed_radar import BedRadar
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.heart_rate import HeartRate
 from edge_agent.detect.respiration import Respiration
@@ -24,12 +26,16 @@ from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from edge_agent.stream.filters import RATES_HZ
 from protocol.messages import Reading, Samples
-from protocol.quantities import BED_STRIP, HEART_RATE, LOAD, RESPIRATION_RATE
+from protocol.quantities import BED_STRIP, HEART_RATE, LOAD, PRESENCE, RESPIRATION_RATE
 
 FRESH_S = 3.0
 """A rate older than this is no rate any more: one comes every second."""
 RADAR_QUALITY = 0.5
 """Of a rate that a module gives without saying how sure it is."""
+
+IN_BED_CHANNEL = 9
+PRESENT_FROM = 0.5
+"""Where a radar's unit tells who is in bed (`protocol/README.md`, section 4)."""
 
 _OCCUPANCY = ("bed_entered", "bed_left")
 
@@ -55,6 +61,7 @@ class BedSensors:
         self._presence = BedPresence(strip, config.strip_on_delay_s, config.strip_off_delay_s)
         self._heart = HeartRate(strip)
         self._respiration = Respiration(strip)
+        self._radar = BedRadar()
         self._rates: dict[int, tuple[float, Rate]] = {}
         self._strip_channel: int | None = None
         self._load_channel: int | None = None
@@ -62,10 +69,12 @@ class BedSensors:
 
     @property
     def occupied(self) -> bool | None:
-        """Return who is in the bed: the load says, where it can, else the strip."""
+        """Return who is in the bed: the load says, where it can, else the strip, else a radar."""
         if not self._load_is_silent and self._load.occupied is not None:
             return self._load.occupied
-        return self._presence.occupied
+        if self._presence.occupied is not None:
+            return self._presence.occupied
+        return self._radar.occupied
 
     @property
     def stuck(self) -> bool:
@@ -120,17 +129,20 @@ class BedSensors:
             assembler = self._assemblers[key] = Assembler(Channel(self._unit_id, quantity))
         return self._feed(assembler, assembler.add(block), now_s)
 
-    def take_reading(self, reading: Reading, now_s: float) -> None:
-        """Take a rate that a module measured itself; zero is no rate."""
+    def take_reading(self, reading: Reading, now_s: float) -> list[Detection]:
+        """Take what a module measured itself: a rate (zero is none), or who is in bed."""
+        if reading.quantity == PRESENCE.code and reading.channel == IN_BED_CHANNEL:
+            return self._radar.take(reading.uptime_ms / 1000, reading.value >= PRESENT_FROM)
         if reading.quantity in (HEART_RATE.code, RESPIRATION_RATE.code) and not self.has_strip:
             bpm = reading.value if reading.value > 0.0 else None
             quality = RADAR_QUALITY if bpm is not None else 0.0
             rate = Rate(reading.uptime_ms / 1000, bpm, quality, None)
             self._rates[reading.quantity] = (now_s, rate)
+        return []
 
     def check_silence(self, uptime_s: float, now_s: float) -> list[Detection]:
-        """Restart what has heard nothing for a second."""
-        found: list[Detection] = []
+        """Restart what has heard nothing for a second, and let the radar's delays pass."""
+        found = self._radar.check(uptime_s)
         for assembler in self._assemblers.values():
             gap = assembler.check_silence(uptime_s)
             if gap is not None:

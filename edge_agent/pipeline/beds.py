@@ -85,10 +85,12 @@ class BedWatch:
             return [self._home.cause("sensor_fault", unit_id, now.utc_s, reason=str(error))]
         return self._judge_all(unit_id, found, now)
 
-    def take_reading(self, unit_id: str, reading: Reading, now: Instant) -> None:
-        """Take a rate that a module measured itself."""
-        if self._home.unit(unit_id).bed is not None:
-            self._sensors_of(unit_id).take_reading(reading, now.monotonic_s)
+    def take_reading(self, unit_id: str, reading: Reading, now: Instant) -> list[Finding]:
+        """Take what a module measured itself."""
+        if self._home.unit(unit_id).bed is None:
+            return []
+        found = self._sensors_of(unit_id).take_reading(reading, now.monotonic_s)
+        return self._judge_all(unit_id, found, now)
 
     def tick(self, now: Instant) -> list[Finding]:
         """Look for silence, at the rates once a second, and for beds not returned to."""

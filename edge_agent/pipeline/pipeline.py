@@ -133,8 +133,8 @@ class Pipeline:
         if isinstance(message, Samples):
             return self._take_samples(unit_id, message, now)
         if isinstance(message, Reading):
-            self._beds.take_reading(unit_id, message, now)
-            return self._activity.take(unit_id, message, now)
+            found = self._with_signs(self._beds.take_reading(unit_id, message, now), now)
+            return [*found, *self._activity.take(unit_id, message, now)]
         if isinstance(message, Event):
             pressed = message.kind == EventKind.CALL_PRESSED
             signs = self._activity.take_press(unit_id, now) if pressed else []

@@ -24,7 +24,7 @@ from edge_agent.simulator.sensors.bed import BedSpan, BedState, load, strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.unit import Received
 from protocol.messages import Hello, Reading, Samples
-from protocol.quantities import BED_STRIP, HEART_RATE, LOAD, RESPIRATION_RATE
+from protocol.quantities import BED_STRIP, HEART_RATE, LOAD, PRESENCE, RESPIRATION_RATE
 
 pytestmark = pytest.mark.fast
 
@@ -147,6 +147,19 @@ def test_rates_of_a_radar_serve_where_there_is_no_strip():
         found += pipeline.tick(at(second))
 
     assert [one.condition for one in found if isinstance(one, Cause)] == ["heart_rate_high"]
+
+
+def test_a_radar_says_who_is_in_bed_where_nothing_else_does():
+    pipeline = make()
+    found = []
+    for second in range(120):
+        reading = Reading(PRESENCE.code, 9, 1000 * second, float(10 <= second < 60))
+        found += pipeline.take(Received("bed-1", reading, 1000.0 + second), at(second))
+        found += pipeline.tick(at(second))
+
+    news = [(one.occupied, round(one.since_utc_s - UTC_S)) for one in found
+            if isinstance(one, BedNews)]  # fmt: skip
+    assert news == [(True, 10), (False, 60)]
 
 
 def test_a_strip_at_a_rate_that_nobody_can_judge_is_a_fault():
