@@ -11,10 +11,9 @@ clock is not trusted every hour counts as night.
 
 import msgspec
 
-from edge_agent.clock import Instant, Quality
+from edge_agent.clock import Instant
+from edge_agent.home.hours import Hours
 
-LOCAL_OFFSET_S = 8 * 3600
-"""Asia/Shanghai; it has no summer time."""
 UNKNOWN_AWAY_S = 60.0
 """After a power cut nobody knows how long it was: the bed gets this long to say who is in it."""
 
@@ -33,7 +32,7 @@ class Bed:
 
     def __init__(self, return_s: float, night: tuple[str, str], host_boot: str) -> None:
         self._return_s = return_s
-        self._night = (_minutes(night[0]), _minutes(night[1]))
+        self._night = Hours(*night)
         self._host_boot = host_boot
         self.fact: BedFact | None = None
 
@@ -54,20 +53,14 @@ class Bed:
         """Note that the bed is empty; at night the timer starts, once for each leaving."""
         if self.fact is not None and not self.fact.occupied:
             return
-        if self.fact is None or not self.is_night(now):  # nobody was seen in it, or it is day
+        if self.fact is None or not self._night.contains(
+            now
+        ):  # nobody was seen in it, or it is day
             self.fact = BedFact(False, at_utc_s)
             return
         away_s = max(0.0, now.utc_s - at_utc_s)
         due_s = now.monotonic_s - away_s + self._return_s
         self.fact = BedFact(False, at_utc_s, due_s, self._host_boot)
-
-    def is_night(self, now: Instant) -> bool:
-        """Return True inside the night window, and whenever the clock is not trusted."""
-        if now.quality is Quality.NONE:
-            return True
-        minute = int((now.utc_s + LOCAL_OFFSET_S) // 60) % 1440
-        start, end = self._night
-        return start <= minute < end if start < end else minute >= start or minute < end
 
     def due_s(self) -> float | None:
         """Return the monotonic time at which the person counts as not returned."""
@@ -80,8 +73,3 @@ class Bed:
             return False
         self.fact = msgspec.structs.replace(self.fact, due_monotonic_s=None)
         return True
-
-
-def _minutes(text: str) -> int:
-    hours, minutes = text.split(":")
-    return 60 * int(hours) + int(minutes)

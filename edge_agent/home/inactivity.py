@@ -34,7 +34,7 @@ has one after a visitor has left, until the person is seen again, where no radar
 import msgspec
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.home.bed import LOCAL_OFFSET_S
+from edge_agent.home.hours import LOCAL_OFFSET_S
 from edge_agent.home.learned import Learned
 from edge_agent.home.sign import Kind, Sign
 from edge_agent.home.silence import HOUR_S, Limits, Silence, Where, bounds_of

@@ -16,7 +16,7 @@ from itertools import pairwise
 import msgspec
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.home.bed import LOCAL_OFFSET_S
+from edge_agent.home.hours import LOCAL_OFFSET_S
 
 RESTLESS_S = 30.0
 """Off and on again within this is turning over; nobody goes anywhere and comes back in it."""

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.home.bed import LOCAL_OFFSET_S
+from edge_agent.home.hours import Hours
 from edge_agent.home.sign import PULSES, Kind, Sign
 
 BACK_S = 120.0
@@ -102,6 +102,7 @@ class Stay:
     def __init__(self, place: str, limits: StayLimits, residents: int, host_boot: str) -> None:
         self.place = place
         self._limits = limits
+        self._night = Hours(*limits.night)
         self._residents = residents
         self._host_boot = host_boot
         self.fact = StayFact(host_boot)
@@ -157,7 +158,11 @@ class Stay:
         limits = self._learned_s("day"), self._learned_s("night")
         if self.fact.entered_s is not None and not self.fact.seen_inside:
             limits = CEILING * self._limits.day_s, CEILING * self._limits.night_s
-        return min(limits) if now.quality is Quality.NONE else limits[self._is_night(now.utc_s)]
+        return (
+            min(limits)
+            if now.quality is Quality.NONE
+            else limits[self._night.contains_utc(now.utc_s)]
+        )
 
     def learned_s(self) -> dict[str, float]:
         """Return the limits by `day` and `night` as they are with what was learned."""
@@ -207,7 +212,7 @@ class Stay:
         if stayed_s < 0.0:  # kept by a unit, and older than the entering
             return False
         if fact.trusted and fact.seen_inside and not fact.alarmed and stayed_s >= SHORTEST_S:
-            self._learn(stayed_s, self._is_night(fact.entered_utc_s))
+            self._learn(stayed_s, self._night.contains_utc(fact.entered_utc_s))
         self._change(
             entered_s=None,
             alarmed=False,
@@ -228,11 +233,6 @@ class Stay:
         usual_s = 60.0 * min(lasted[-1], RISE * lasted[-2])
         wanted_s = (FACTOR + EARLY / len(lasted)) * usual_s
         return min(CEILING * floor_s, max(floor_s, wanted_s))
-
-    def _is_night(self, utc_s: float) -> bool:
-        minute = int((utc_s + LOCAL_OFFSET_S) // 60) % 1440
-        start, end = (60 * int(t[:2]) + int(t[3:5]) for t in self._limits.night)
-        return start <= minute < end if start < end else minute >= start or minute < end
 
     def _change(self, **values: object) -> None:
         self.fact = msgspec.structs.replace(self.fact, **values)

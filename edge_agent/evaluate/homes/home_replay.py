@@ -3,7 +3,7 @@
 from edge_agent.clock import Instant, Quality
 from edge_agent.evaluate.homes.homes import HomeRecord
 from edge_agent.evaluate.npz import TrialError
-from edge_agent.home.bed import LOCAL_OFFSET_S
+from edge_agent.home.hours import LOCAL_OFFSET_S
 from edge_agent.home.sign import Sign
 
 DAY_S = 86_400.0
