@@ -175,6 +175,45 @@ class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     night_end: Minute = "08:00"
 
 
+Ruled = Literal[
+    "bed_exit_not_returned",
+    "bathroom_stay",
+    "heart_rate_high",
+    "heart_rate_low",
+    "respiration_high",
+    "respiration_low",
+    "water_leak",
+    "wandering",
+    "unit_lost",
+    "battery_low",
+    "mains_lost",
+    "sensor_stuck",
+    "sensor_fault",
+    "pendant_not_worn",
+    "vitals_unavailable",
+    "platform_unreachable",
+    "certificate_expiring",
+    "storage_low",
+    "tamper",
+]
+"""Conditions that take a rule. None of those that protect a life is here, nor the last nets under
+them (`inactivity`, `protection_lost`), nor what says that a call or a clock does not work."""
+
+
+class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When some conditions count, how long they must last, and how often they may come.
+
+    Equal hours are the whole day.
+    """
+
+    conditions: Annotated[list[Ruled], msgspec.Meta(min_length=1, max_length=32)]
+    effective_start: Minute = "00:00"
+    effective_end: Minute = "00:00"
+    on_delay_s: Annotated[float, seconds(0, 3600)] = 0.0
+    off_delay_s: Annotated[float, seconds(0, 3600)] = 0.0
+    silence_s: Annotated[float, seconds(0, 86_400)] = 0.0
+
+
 class ActivityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long silence and a stay may last; learnt limits lie between floor and ceiling.
 
@@ -240,6 +279,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     person: Annotated[list[PersonConfig], msgspec.Meta(max_length=64)] = []
     mqtt: MqttConfig | None = None
     alarm: AlarmConfig = AlarmConfig()
+    rule: Annotated[list[RuleConfig], msgspec.Meta(max_length=32)] = []
     bed: BedConfig = BedConfig()
     vitals: VitalsConfig = VitalsConfig()
     consent: ConsentConfig = ConsentConfig()
@@ -312,6 +352,7 @@ def check_references(config: Config) -> None:
     _check_unique("place", places)
     _check_unique("unit", [unit.id for unit in config.unit])
     _check_unique("person", [person.id for person in config.person])
+    _check_rules(config)
     named = {unit.person for unit in config.unit}
     for number, person in enumerate(config.person):
         if person.id not in named:
@@ -344,6 +385,15 @@ def check_references(config: Config) -> None:
             _check_spans(f"unit[{number}].radar", unit.radar)
         if unit.port in ports[:number]:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
+
+
+def _check_rules(config: Config) -> None:
+    seen: set[str] = set()
+    for number, rule in enumerate(config.rule):
+        for name in rule.conditions:
+            if name in seen:
+                raise ConfigError(f"rule[{number}].conditions", f"{name!r} is there twice")
+            seen.add(name)
 
 
 def _check_spans(key: str, radar: RadarConfig) -> None:

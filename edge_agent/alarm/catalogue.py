@@ -78,3 +78,8 @@ _ROWS = (
 
 CONDITIONS = {row.name: row for row in _ROWS}
 """Every condition by its name."""
+
+
+def subject_of(condition: str, person: str | None, unit: str | None) -> str:
+    """Return whom an alarm is about: a unit when it is technical, else a person if one is known."""
+    return (None if CONDITIONS[condition].technical else person) or unit or ""

@@ -21,8 +21,9 @@ from edge_agent.alarm.alarm import (
     Trigger,
     next_state,
 )
-from edge_agent.alarm.catalogue import CONDITIONS
+from edge_agent.alarm.catalogue import CONDITIONS, subject_of
 from edge_agent.alarm.command import TRIGGERS, Command, Response
+from edge_agent.alarm.drill import DRILL
 from edge_agent.alarm.policy import (
     ESCALATED,
     LONGEST_SHELF_S,
@@ -69,6 +70,10 @@ class AlarmTable:
         self._ended: list[Alarm] = []
         self._unheard: dict[str, int] = {}
 
+    def set_policy(self, policy: Policy) -> None:
+        """Take other delays; a timer that runs is not changed."""
+        self._policy = policy
+
     def restore(self, alarms: Iterable[Alarm], now: Instant) -> list[Change]:
         """Take back stored alarms; a timer of an earlier boot of the host is over."""
         for alarm in alarms:
@@ -91,9 +96,10 @@ class AlarmTable:
         ended = (alarm for alarm in self._ended if alarm.alarm_id == alarm_id)
         return self._open.get(alarm_id) or next(ended, None)
 
-    def find_open(self, condition: str, subject: str) -> Alarm | None:
+    def find_open(self, condition: str, subject: str, *, drill: bool = False) -> Alarm | None:
         """Return the open alarm of a condition for one person or unit."""
-        return next((a for a in self._open.values() if _key(a.last) == (condition, subject)), None)
+        key = (condition, subject, drill)
+        return next((a for a in self._open.values() if _key(a.last) == key), None)
 
     def next_due_s(self, trigger: Trigger | None = None) -> float | None:
         """Return the monotonic time of the earliest timer, of one trigger or of any."""
@@ -130,7 +136,8 @@ class AlarmTable:
                 change = self._step(alarm, Trigger.REPEAT, now, cause)
                 return change.alarm, [change]
             return alarm, []
-        alarm = self.find_open(*_cause_key(cause))
+        condition, subject, drill = _cause_key(cause)
+        alarm = self.find_open(condition, subject, drill=drill)
         if alarm is None:
             alarm = self._begin(cause, now)
             return alarm, [Change(alarm)]
@@ -143,10 +150,12 @@ class AlarmTable:
         self, condition: str, subject: str, now: Instant, reason: str | None = None
     ) -> list[Change]:
         """End the open alarm of a condition on positive evidence that it is over."""
-        alarm = self.find_open(condition, subject)
-        if alarm is None or (alarm.last.state, Trigger.RECOVER) not in TRANSITIONS:
-            return []
-        return [self._step(alarm, Trigger.RECOVER, now, reason=reason)]
+        found = (self.find_open(condition, subject, drill=drill) for drill in (False, True))
+        return [
+            self._step(alarm, Trigger.RECOVER, now, reason=reason)
+            for alarm in list(found)
+            if alarm is not None and (alarm.last.state, Trigger.RECOVER) in TRANSITIONS
+        ]
 
     def notify(self, alarm_id: str, event: int, now: Instant) -> list[Change]:
         """Note that a route has accepted an event."""
@@ -341,14 +350,12 @@ def _sources(evidence: dict[str, float]) -> float:
     return evidence.get("sources", 1.0)
 
 
-def _key(event: AlarmEvent) -> tuple[str, str]:
-    """Return what makes two events the same alarm: the condition and the person or unit."""
-    return event.condition, _subject(event.condition, event.person, event.unit)
+def _key(event: AlarmEvent) -> tuple[str, str, bool]:
+    """Return what makes two events the same alarm: condition, person or unit, drill or not."""
+    subject = subject_of(event.condition, event.person, event.unit)
+    return event.condition, subject, DRILL in event.flags
 
 
-def _cause_key(cause: Cause) -> tuple[str, str]:
-    return cause.condition, _subject(cause.condition, cause.person, cause.unit)
-
-
-def _subject(condition: str, person: str | None, unit: str | None) -> str:
-    return (None if CONDITIONS[condition].technical else person) or unit or ""
+def _cause_key(cause: Cause) -> tuple[str, str, bool]:
+    subject = subject_of(cause.condition, cause.person, cause.unit)
+    return cause.condition, subject, DRILL in cause.flags
