@@ -4,6 +4,7 @@ A command is a request: the alarm's table decides. None may switch a life-critic
 off: there is no such command, and none of them can be shelved.
 """
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -31,6 +32,12 @@ TRIGGERS = {
 }
 
 
+REASON_CHARS = 200
+"""A reason that comes with a command is cut after this."""
+_NUMBER = re.compile(r"\d(?:[ -]?\d){6,}[Xx]?")
+"""Seven digits or more: a telephone or an identity number, which no alarm may carry."""
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One command, as a route received it.
 
@@ -54,3 +61,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     alarm_id: str | None = None
     state: str | None = None
+
+
+def scrubbed(reason: str | None) -> str | None:
+    """Return what somebody wrote as a reason, without long numbers and of bounded length."""
+    return None if reason is None else _NUMBER.sub("***", reason[:REASON_CHARS])

@@ -22,7 +22,7 @@ from edge_agent.alarm.alarm import (
     next_state,
 )
 from edge_agent.alarm.catalogue import CONDITIONS, subject_of
-from edge_agent.alarm.command import TRIGGERS, Command, Response
+from edge_agent.alarm.command import TRIGGERS, Command, Response, scrubbed
 from edge_agent.alarm.drill import DRILL
 from edge_agent.alarm.policy import (
     ESCALATED,
@@ -182,7 +182,8 @@ class AlarmTable:
                 longest = f"{LONGEST_SHELF_S / 60:g}"
                 return self._refuse(command, f"minutes must be above 0, at most {longest}"), []
         try:
-            change = self._step(alarm, trigger, now, reason=command.reason, shelf_s=shelf_s)
+            reason = scrubbed(command.reason)
+            change = self._step(alarm, trigger, now, reason=reason, shelf_s=shelf_s)
         except TransitionError as error:
             return self._refuse(command, str(error), alarm), []
         state = change.alarm.last.state

@@ -202,6 +202,28 @@ def test_the_answer_to_a_command_and_the_event_it_made():
     }
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("called 13812345678, coming", "called ***, coming"),
+        ("138-1234-5678", "***"),
+        ("ID 640302194501011234, 64030219450101123X", "ID ***, ***"),
+        ("已电话联系 138 1234 5678", "已电话联系 ***"),
+        ("room 123456, 10 min", "room 123456, 10 min"),
+        ("false_alarm", "false_alarm"),
+        ("x" * 500, "x" * 200),
+        ("1" * 500, "***"),
+        ("", ""),
+    ],
+)
+def test_a_reason_carries_no_telephone_and_no_identity_number(written, kept):
+    table = make_table()
+    alarm, _ = table.report(call(), at(0))
+    _, (change,) = table.apply(command(CommandName.CLOSE, alarm.alarm_id, reason=written), at(9))
+
+    assert change.alarm.last.reason == kept
+
+
 def test_a_refusal_names_the_alarm_its_state_and_why():
     table = make_table()
     alarm, _ = table.report(call(), at(0))
