@@ -14,6 +14,7 @@ earliest, so looking that long after the first sample not yet looked at is never
 """
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 import numpy as np
 
@@ -202,25 +203,23 @@ class FallEngine:
         self._norms = np.empty(size // 3, dtype=np.float32)
 
     def _look_at_all(self, due: list[Intake]) -> None:
-        """Look at many streams: one gate over all of them."""
-        gated: list[Intake] = []
-        starts: list[int] = []
-        pieces: list[memoryview] = []
-        total = 0
-        for one in due:
-            clear, used = one.clear, one.used
-            if one.is_busy or clear == used:
-                self._report(one, one.settle())
-                continue
-            gated.append(one)
-            pieces.append(one.slab[clear:used])
-            starts.append(total)
-            total += used - clear
-        if not gated:
-            return
+        """Look at many streams: one gate over all of them, and one number where all are quiet."""
+        gated = [one for one in due if not one.is_busy and one.clear < one.used]
+        if len(gated) < len(due):
+            for one in due:
+                if one.is_busy or one.clear == one.used:
+                    self._report(one, one.settle())
+            if not gated:
+                return
+        pieces = [one.slab[one.clear : one.used] for one in gated]
         squares = np.frombuffer(b"".join(pieces), dtype="<i2").astype(np.float32)
-        np.multiply(squares, squares, squares)
+        _multiply(squares, squares, squares)
         norms = squares.reshape(-1, 3).dot(_ONES)
+        if norms.item(norms.argmax()) < min([one.limit for one in gated]):
+            for one in gated:
+                one.pass_quiet()
+            return
+        starts = [0, *accumulate(map(len, pieces[:-1]))]
         largest = np.maximum.reduceat(norms, np.array(starts) // SAMPLE)
         for one, norm in zip(gated, largest.tolist(), strict=True):
             if norm < one.limit:

@@ -260,11 +260,11 @@ def test_a_quiet_hour_keeps_its_clock():
     assert len(theirs[0]) == 1
 
 
-def blocks_of(values, first=0, size=100, begin_s=0.0):
-    counts = np.rint(values / SCALE).astype("<i2")
+def blocks_of(values, first=0, size=100, begin_s=0.0, scale=SCALE):
+    counts = np.rint(values / scale).astype("<i2")
     return [
         Samples(
-            ACCELERATION.code, 0, round(1000 * begin_s) + 10 * at, first + at, 10_000, SCALE, 3,
+            ACCELERATION.code, 0, round(1000 * begin_s) + 10 * at, first + at, 10_000, scale, 3,
             counts[at : at + size].tobytes(),
         )
         for at in range(0, len(counts), size)
@@ -369,6 +369,17 @@ def test_a_drain_of_many_streams_is_as_good_as_one_by_one():
         theirs += single.poll()
     assert ours == theirs
     assert theirs
+
+
+def test_a_fall_in_coarse_counts_is_not_quiet_beside_streams_of_fine_ones():
+    """Its largest count is below what a finer sensor reads at rest."""
+    scripts = [Script(number, 0.0) for number in range(8)]
+    for script in scripts:
+        script.steps = blocks_of(synthetic.standing(100.0, 12.0), scale=SCALE / 8.0)
+    scripts[5].steps = blocks_of(synthetic.fall(before_s=6.0)[:1200], scale=2.0 * SCALE)
+    ours, theirs = play(scripts)
+    assert ours == theirs
+    assert [len(said) for said in theirs] == [0, 0, 0, 0, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("rate_hz", [100, 200])

@@ -1,11 +1,16 @@
 """What detection costs, as ratios within one run.
 
 ```
-   path       signal    streams  packet      ours      loop    ratio
-   engine     quiet           1  1000 ms   480000     31000    15.5x     stream seconds a CPU second
+   path     signal   streams  packet     ours    loop   ratio  deciding   ratio
+   engine   quiet          1  1000 ms  300000   29000   10.4x     55000    5.5x
+                                       stream seconds a CPU second
 ```
-Each row plays the same packets through one path and, turn by turn, through what a user would
-write instead, a plain Python loop over every sample; its ratio is the median of the pairs.
+Each row plays the same packets through one path and, turn by turn, through two plain Python loops
+over every sample; a ratio is the median of the pairs. `loop` is what a user would write
+(`bench_peers`): it keeps up to date for every sample what three phases of a fall need, and decides
+nothing. It does more than our gate while all is quiet and lacks our work on every impact, so on
+activity it is no measure of the same job. `deciding` is (`bench_deciding`): the same decisions as
+ours, from the least that a loop can do for a sample.
 `detector` is an assembler and a fall detector for each stream, `engine` is one `FallEngine` for
 all of them, polled after every packet of all streams. What a link hands over exists before the
 clock starts: `Samples` messages with their stream's number on our side, bytes on the other; where
@@ -15,39 +20,33 @@ machine of the day; the ratios hold.
 """
 
 import time
-import tracemalloc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from statistics import median
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
-from edge_agent.detect.engine import FallEngine
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.upright import Upright
 from edge_agent.evaluate.costs import (
     bench_agent,
     bench_beds,
+    bench_deciding,
     bench_latency,
     bench_outbox,
+    bench_paths,
     bench_peers,
 )
+from edge_agent.evaluate.costs.bench_paths import Begin, Feed, Packets
 from edge_agent.evaluate.costs.bench_signals import (
     Counts,
     jogging,
-    messages_of,
     packets_of,
     quiet,
     stepping,
     walking,
 )
-from edge_agent.stream.assemble import Assembler
-from edge_agent.stream.chunk import Channel, Gap
-from protocol.messages import Samples
-from protocol.quantities import ACCELERATION
 
 ROUNDS = 9
 STREAM_S = 420
@@ -57,9 +56,6 @@ WARM_S = 20
 
 _T = TypeVar("_T")
 
-Feed = Callable[[int, int], None]
-"""Plays packets first to last."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -68,8 +64,8 @@ class Row:
     Attributes:
         path: `detector`, `engine` or a peer.
         what: the signal.
-        ours, loop: seconds of one stream for each CPU second (median of the rounds).
-        ratio: ours over loop, pair by pair, median.
+        ours, loop, deciding: seconds of one stream for each CPU second (median of the rounds).
+        ratio, deciding_ratio: ours over loop and over deciding, pair by pair, median.
         absent: why there are no numbers, or None.
     """
 
@@ -80,6 +76,8 @@ class Row:
     ours: float = 0.0
     loop: float = 0.0
     ratio: float = 0.0
+    deciding: float = 0.0
+    deciding_ratio: float = 0.0
     absent: str | None = None
 
 
@@ -88,7 +86,7 @@ class BenchReport:
     """The whole table.
 
     Attributes:
-        rows: comparisons with the loop.
+        rows: comparisons with the loops.
         heart_rates: what the heart rate of a bed costs.
         bytes_per_stream, engine_bytes_per_stream: held by one stream.
         resident: of an agent process with one bed, or why it was not measured.
@@ -131,7 +129,8 @@ def run_bench(progress: Callable[[str], None]) -> BenchReport:
     progress("heart rate")
     heart = bench_beds.measure_heart_rates()
     progress("memory")
-    held, engine_held = bytes_per_stream(), engine_bytes_per_stream()
+    held = bench_paths.bytes_per_stream()
+    engine_held = bench_paths.engine_bytes_per_stream()
     progress("a whole agent")
     resident = _or_why(bench_agent.measure_resident)
     progress("falls through a whole agent")
@@ -144,12 +143,15 @@ def run_bench(progress: Callable[[str], None]) -> BenchReport:
 def format_report(report: BenchReport) -> str:
     """Return the table for people."""
     lines = [
-        "  path            signal    streams   packet     ours     loop   ratio"
+        "  path            signal    streams   packet     ours     loop   ratio deciding   ratio"
         "   (stream seconds a CPU second)"
     ]
     for row in report.rows:
         what = f"  {row.path:<15} {row.what:<8} {row.streams:>8}  {row.packet_ms:>4} ms"
-        numbers = f" {row.ours:>8.0f} {row.loop:>8.0f} {row.ratio:>7.2f}x"
+        numbers = (
+            f" {row.ours:>8.0f} {row.loop:>8.0f} {row.ratio:>6.2f}x"
+            f" {row.deciding:>8.0f} {row.deciding_ratio:>6.2f}x"
+        )
         lines.append(what + (numbers if row.absent is None else f"  {row.absent}"))
     lines.append(
         f"  heart rate of one bed and second {report.heart_rates.alone_us:.0f} us,"
@@ -181,9 +183,9 @@ def compare(
     counts: Counts | None,
     streams: int,
     packet_ms: int,
-    paths: Mapping[str, Callable[[Sequence[tuple[int, bytes]], int], Feed]],
+    paths: Mapping[str, Begin],
 ) -> list[Row]:
-    """Play a signal through some paths and the loop in turn, and return a row for each."""
+    """Play a signal through some paths and the loops in turn, and return a row for each."""
     if counts is None:
         return [Row(path, name, streams, packet_ms, absent="no recordings") for path in paths]
     packets = packets_of(counts, packet_ms)
@@ -192,8 +194,9 @@ def compare(
     absent = {path for path in paths if path in MODULES and find_spec(MODULES[path]) is None}
     speeds: dict[str, list[float]] = {path: [] for path in paths if path not in absent}
     loop: list[float] = []
+    deciding: list[float] = []
 
-    def play(begin: Callable[[Sequence[tuple[int, bytes]], int], Feed]) -> float:
+    def play(begin: Begin) -> float:
         feed = begin(packets, streams)
         feed(0, warm)
         return seconds / _cpu(partial(feed, warm, len(packets)))
@@ -202,99 +205,47 @@ def compare(
         for path, measured in speeds.items():
             measured.append(play(paths[path]))
         loop.append(play(_peer(bench_peers.begin_loop)))
+        deciding.append(play(_peer(bench_deciding.begin_deciding)))
     rows = []
     for path in paths:
         if path in absent:
             rows.append(Row(path, name, streams, packet_ms, absent="not installed"))
             continue
-        pairs = [mine / theirs for mine, theirs in zip(speeds[path], loop, strict=True)]
-        mine, theirs, ratio = (float(np.median(each)) for each in (speeds[path], loop, pairs))
-        rows.append(Row(path, name, streams, packet_ms, mine, theirs, ratio))
+        mine = speeds[path]
+        rows.append(
+            Row(
+                path,
+                name,
+                streams,
+                packet_ms,
+                ours=median(mine),
+                loop=median(loop),
+                ratio=_ratio(mine, loop),
+                deciding=median(deciding),
+                deciding_ratio=_ratio(mine, deciding),
+            )
+        )
     return rows
 
 
-def begin_detectors(packets: Sequence[tuple[int, bytes]], streams: int) -> Feed:
-    """Return an assembler and a fall detector for each stream."""
-    messages = messages_of(packets)
-    channel = Channel("bench", ACCELERATION)
-    paths = [(Assembler(channel), FallDetector(channel, upright=Upright())) for _ in range(streams)]
-
-    def feed(first: int, last: int) -> None:
-        for block in messages[first:last]:
-            for assembler, detector in paths:
-                for part in assembler.add(block):
-                    if isinstance(part, Gap):
-                        detector.gap(part)
-                    else:
-                        detector.update(part)
-
-    return feed
-
-
-def begin_engine(packets: Sequence[tuple[int, bytes]], streams: int) -> Feed:
-    """Return one engine for all streams, handed what came in one after the other."""
-    channel = Channel("bench", ACCELERATION)
-    engine = FallEngine()
-    numbers = [engine.add(channel, Upright()) for _ in range(streams)]
-    drains: list[list[tuple[int, Samples]]] = [
-        [(number, block) for number in numbers] for block in messages_of(packets)
-    ]
-
-    def feed(first: int, last: int) -> None:
-        put_all, poll = engine.put_all, engine.poll
-        for drained in drains[first:last]:
-            put_all(drained)
-            poll()
-
-    return feed
-
-
-def bytes_per_stream() -> int:
-    """Return what one stream holds: assembler, detector and grid."""
-    channel = Channel("bench", ACCELERATION)
-    FallDetector(channel)  # the shared model
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    held = [(Assembler(channel), FallDetector(channel, upright=Upright())) for _ in range(64)]
-    after = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return (after - before) // len(held)
-
-
-def engine_bytes_per_stream() -> int:
-    """Return what one stream holds in the engine, with a slab that has seen samples."""
-    channel = Channel("bench", ACCELERATION)
-    messages = messages_of(packets_of(quiet(20, 1), 1000))
-    FallEngine().add(channel)  # the shared model
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    engine = FallEngine()
-    streams = [engine.add(channel, Upright()) for _ in range(64)]
-    for message in messages:
-        for stream in streams:
-            engine.put(stream, message)
-        engine.poll()
-    after = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return (after - before) // len(streams)
-
-
-def _peer(
-    begin: Callable[[int], bench_peers.Feed],
-) -> Callable[[Sequence[tuple[int, bytes]], int], Feed]:
+def _peer(begin: Callable[[int], bench_peers.Feed]) -> Begin:
     """Return a peer in the form of our paths."""
 
-    def begin_it(packets: Sequence[tuple[int, bytes]], streams: int) -> Feed:
+    def begin_it(packets: Packets, streams: int) -> Feed:
         feed = begin(streams)
         return lambda first, last: feed(packets[first:last])
 
     return begin_it
 
 
-OURS = {"detector": begin_detectors, "engine": begin_engine}
+OURS = {"detector": bench_paths.begin_detectors, "engine": bench_paths.begin_engine}
 PEERS = {name: _peer(begin) for name, begin in bench_peers.PEERS.items()}
 MODULES = {name: name.split()[0] for name in bench_peers.PEERS}
 """What a peer needs to be installed."""
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return median(mine / other for mine, other in zip(ours, theirs, strict=True))
 
 
 def _or_why(measure: Callable[[], _T]) -> _T | str:

@@ -1,9 +1,9 @@
 """What a user would write instead of ours: a plain loop, scipy, pandas, numba.
 
-Each does the least a fall needs and keeps it up to date packet by packet: |a|^2 against a gate, a
-slow mean of each axis for the posture, the last three seconds. scipy, pandas and numba are no
-part of the project; their rows appear where they are installed, and the running agent never
-imports them.
+Each keeps up to date, packet by packet, what three phases of a fall need: |a|^2 against a gate, a
+slow mean of each axis for the posture, the last three seconds. None of them decides anything or
+learns a posture; the loop that does is in `bench_deciding`. scipy, pandas and numba are no part of
+the project; their rows appear where they are installed, and the running agent never imports them.
 """
 
 import struct

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.fall import GATE_G, FallDetector
-from edge_agent.evaluate.costs import bench, bench_peers
+from edge_agent.detect.fall_features import measure
+from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.upright import Upright
+from edge_agent.evaluate.costs import bench, bench_deciding, bench_paths, bench_peers
 from edge_agent.evaluate.costs.bench_signals import (
     COUNTS_PER_G,
     RATE_HZ,
@@ -23,6 +26,7 @@ from edge_agent.evaluate.costs.bench_signals import (
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel
 from protocol.quantities import ACCELERATION
+from tests.detect import synthetic
 
 
 def crossings(counts):
@@ -78,15 +82,17 @@ def test_packets_are_the_signal_in_order():
 
 @pytest.mark.fast
 def test_a_stream_stays_within_16_kb():
-    assert bench.bytes_per_stream() <= 16_384
-    assert bench.engine_bytes_per_stream() <= 16_000
+    assert bench_paths.bytes_per_stream() <= 16_384
+    assert bench_paths.engine_bytes_per_stream() <= 16_000
 
 
-def test_both_paths_are_measured_against_the_same_loop(monkeypatch):
+def test_both_paths_are_measured_against_the_same_loops(monkeypatch):
     monkeypatch.setattr(bench, "ROUNDS", 3)
     detector, engine = bench.compare("quiet", quiet(40, 1), 2, 1000, bench.OURS)
     assert (detector.path, engine.path) == ("detector", "engine")
     assert detector.loop == engine.loop > 0.0
+    assert detector.deciding == engine.deciding > 0.0
+    assert engine.deciding_ratio > detector.deciding_ratio > 0.0
     assert engine.ours > detector.ours > 0.0
     assert engine.absent is None
 
@@ -122,9 +128,56 @@ def test_the_loop_sees_every_packet_once():
     assert len(states[0].ring) == 3 * RATE_HZ
 
 
+def fallen(seed):
+    """Return counts of a walk, a fall, lying and another walk."""
+    walk = synthetic.walking(RATE_HZ, 12.0, seed)
+    fall = synthetic.fall(RATE_HZ, peak_g=3.0 + 0.3 * seed, seed=seed, after_s=15.0)
+    values = np.concatenate([walk, fall, walk])
+    return np.rint(values / STANDARD_GRAVITY * COUNTS_PER_G).astype(np.int16)
+
+
+def said_by_detector(packets):
+    channel, found = Channel("loop", ACCELERATION), []
+    assembler, detector = Assembler(channel), FallDetector(channel, upright=Upright())
+    for block in messages_of(packets):
+        for chunk in assembler.add(block):
+            found += detector.update(chunk)
+    return found
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("packet_ms", [250, 500, 1000])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_deciding_loop_says_what_the_detector_says(seed, packet_ms):
+    packets = packets_of(fallen(seed), packet_ms)
+    loop = bench_deciding.DecidingLoop()
+    said = [one for _, data in packets for one in loop.take(data)]
+    assert said == said_by_detector(packets)
+    assert said[0].kind == "fall"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("make", [quiet, walking, stepping])
+def test_the_deciding_loop_decides_what_the_benchmark_plays(make, monkeypatch):
+    asked = {"loop": 0, "channel": 0}
+
+    def count(window, after, upright):
+        asked[owner] += 1
+        return measure(window, after, upright)
+
+    monkeypatch.setattr("edge_agent.detect.fall.measure", count)
+    packets = packets_of(make(60, 1), 250)
+    owner = "loop"
+    bench_deciding.begin_deciding(1)(packets)
+    owner = "channel"
+    said_by_detector(packets)
+    assert asked["loop"] == asked["channel"]
+    assert (asked["loop"] > 50) is (make is not quiet)
+
+
 @pytest.mark.fast
 def test_the_table_says_everything_that_was_measured():
-    rows = [bench.Row("engine", "quiet", 1, 250, 2e5, 3e4, 6.7)]
+    rows = [bench.Row("engine", "quiet", 1, 250, 2e5, 3e4, 6.7, 6e4, 3.3)]
     rows.append(bench.Row("numba kernel", "quiet", 1, 250, absent="not installed"))
     resident = bench.bench_agent.Resident(45_000, [])
     latency = bench.bench_latency.Latency(60, 9.0, 20.0, 21.0)
@@ -134,6 +187,7 @@ def test_the_table_says_everything_that_was_measured():
     text = bench.format_report(report)
     for part in (
         "6.70x",
+        "3.30x",
         "not installed",
         "90 us",
         "9.0 us",
