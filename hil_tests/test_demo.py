@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from edge_agent.alarm.alarm import State
-from edge_agent.detect.engine import FallEngine
+from edge_agent.detect.falls.engine import FallEngine
 from edge_agent.relay.schema import TOPICS
 from edge_agent.simulator.demo import SCENES, play
 from edge_agent.simulator.scene import load_scene

@@ -25,8 +25,8 @@ from edge_agent.evaluate.plot import PlotMissingError, plot_fall, plot_rates
 from edge_agent.evaluate.radar import format_radar, score_radar
 
 _DETECT = Path(detect.__file__).parent
-FALL_MODEL = _DETECT / "fall_model.json"
-SIT_UP_MODEL = _DETECT / "sit_up_model.json"
+FALL_MODEL = _DETECT / "falls" / "model.json"
+SIT_UP_MODEL = _DETECT / "bed" / "sit_up_model.json"
 """Where the shipped parameters lie; `train` writes there unless told otherwise."""
 
 SCORERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_fall import RadarFallDetector
+from edge_agent.detect.radar.fall import RadarFallDetector
 from edge_agent.evaluate.radar_trials import RadarTrial, read_radar
 from edge_agent.stream.chunk import Channel, Gap
 from protocol.quantities import ACCELERATION

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.radar_frame import RadarFrame, RadarMount, frame_of_ti
+from edge_agent.detect.radar.frame import RadarFrame, RadarMount, frame_of_ti
 from edge_agent.evaluate.npz import TrialError
 from protocol.sensors.ti_mmwave import TiDecoder
 

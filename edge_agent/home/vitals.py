@@ -28,7 +28,7 @@ from typing import Annotated
 import msgspec
 
 from edge_agent.clock import Instant
-from edge_agent.detect.bcg_rhythm import Rate
+from edge_agent.detect.bed.rhythm import Rate
 from edge_agent.home.vitals_sums import Night, Sums, Vitals, value_of
 
 STALE_S = 30.0

@@ -13,7 +13,7 @@ import math
 
 import msgspec
 
-from edge_agent.detect.bcg_rhythm import Rate
+from edge_agent.detect.bed.rhythm import Rate
 
 MESSAGE_S = 60.0
 """A message at most this often."""

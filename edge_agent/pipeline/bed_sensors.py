@@ -15,13 +15,13 @@
 from collections.abc import Iterable
 
 from edge_agent.config import BedConfig
-from edge_agent.detect.bcg_rhythm import Rate
-from edge_agent.detect.bed_exit import BedOccupancy
-from edge_agent.detect.bed_presence import BedPresence
-from edge_agent.detect.bed_radar import BedRadar
+from edge_agent.detect.bed.exit import BedOccupancy
+from edge_agent.detect.bed.heart_rate import HeartRate
+from edge_agent.detect.bed.presence import BedPresence
+from edge_agent.detect.bed.radar import BedRadar
+from edge_agent.detect.bed.respiration import Respiration
+from edge_agent.detect.bed.rhythm import Rate
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.heart_rate import HeartRate
-from edge_agent.detect.respiration import Respiration
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from edge_agent.stream.filters import RATES_HZ

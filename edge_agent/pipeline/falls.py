@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from edge_agent.clock import Instant
-from edge_agent.detect.calibration import Calibration
-from edge_agent.detect.calibration_fact import CalibrationFact, fact_from_json, fact_to_json
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.engine import FallEngine
-from edge_agent.detect.fall import detect_snippet
-from edge_agent.detect.fall_model import shipped_model
-from edge_agent.detect.grid import RATES_HZ
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.calibration import Calibration
+from edge_agent.detect.falls.calibration_fact import CalibrationFact, fact_from_json, fact_to_json
+from edge_agent.detect.falls.engine import FallEngine
+from edge_agent.detect.falls.fall import detect_snippet
+from edge_agent.detect.falls.grid import RATES_HZ
+from edge_agent.detect.falls.model import shipped_model
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import Finding

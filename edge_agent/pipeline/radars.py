@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from edge_agent.clock import Instant
 from edge_agent.config import Config, RadarConfig
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_fall import RadarFallDetector
-from edge_agent.detect.radar_frame import frames_of_track
-from edge_agent.detect.radar_room import RadarRoom, Zone, ZoneKind
+from edge_agent.detect.radar.fall import RadarFallDetector
+from edge_agent.detect.radar.frame import frames_of_track
+from edge_agent.detect.radar.room import RadarRoom, Zone, ZoneKind
 from edge_agent.home.fusion import Support
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import Finding

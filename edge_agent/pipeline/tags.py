@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_agent.clock import Instant
 from edge_agent.config import Config
-from edge_agent.detect.sit_up import SitUpWarning
+from edge_agent.detect.bed.sit_up import SitUpWarning
 from edge_agent.pipeline.findings import BedWarning
 from edge_agent.pipeline.times import UnitTimes
 from protocol.messages import Samples

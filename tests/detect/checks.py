@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.bed_exit import BedOccupancy
+from edge_agent.detect.bed.exit import BedOccupancy
 from edge_agent.detect.detector import Detection, Detector
-from edge_agent.detect.fall import FallDetector
+from edge_agent.detect.falls.fall import FallDetector
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import ACCELERATION, LOAD
 from tests.detect import synthetic

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge_agent.detect.radar_frame import RadarFrame, RadarMount, RadarTarget, frame_of_ti
+from edge_agent.detect.radar.frame import RadarFrame, RadarMount, RadarTarget, frame_of_ti
 from protocol.sensors.ti_mmwave import TiFrame
 
 STANDING, SITTING, BED, FLOOR = 1.6, 1.15, 0.7, 0.25

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.bed_exit import MOST_BASE_KG, BedOccupancy
+from edge_agent.detect.bed.exit import MOST_BASE_KG, BedOccupancy
 from edge_agent.simulator.sensors.bed import BedSpan, BedState, load
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap

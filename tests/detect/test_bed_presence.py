@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.bed_presence import BedPresence
+from edge_agent.detect.bed.presence import BedPresence
 from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap

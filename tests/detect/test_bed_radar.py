@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.detect.bed_radar import STALE_S, BedRadar
+from edge_agent.detect.bed.radar import STALE_S, BedRadar
 
 pytestmark = pytest.mark.fast
 

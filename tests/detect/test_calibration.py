@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.detect.calibration import (
+from edge_agent.detect.falls.calibration import (
     ENOUGH_S,
     ENOUGH_SEEN,
     EVENT_S,
@@ -18,17 +18,17 @@ from edge_agent.detect.calibration import (
     PAUSE_S,
     Calibration,
 )
-from edge_agent.detect.calibration_fact import (
+from edge_agent.detect.falls.calibration_fact import (
     MOST_BYTES,
     MOST_EVENTS,
     CalibrationFact,
     fact_from_json,
     fact_to_json,
 )
-from edge_agent.detect.engine import FallEngine
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.fall_model import MODEL_PATH, Forest, model_from, shipped_model
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.engine import FallEngine
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.model import MODEL_PATH, Forest, model_from, shipped_model
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.falls.bound import LOSS
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Chunk, Gap

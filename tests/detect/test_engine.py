@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.engine import FallEngine
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.fall_model import FallModel, Forest, shipped_model
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.engine import FallEngine
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.model import FallModel, Forest, shipped_model
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Gap
 from protocol.messages import Samples

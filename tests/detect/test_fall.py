@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.detect.fall import REFRACTORY_S, SAME_FALL_S, FallDetector, detect_snippet
-from edge_agent.detect.fall_model import probability
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import REFRACTORY_S, SAME_FALL_S, FallDetector, detect_snippet
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.model import probability
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.falls.trials import read_trials
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import ACCELERATION

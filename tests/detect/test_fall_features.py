@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall_features import (
+from edge_agent.detect.falls.features import (
     AFTERMATH,
     DROP_MPS,
     FEATURES,

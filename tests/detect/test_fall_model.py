@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall_features import FEATURES
-from edge_agent.detect.fall_model import (
+from edge_agent.detect.falls.features import FEATURES
+from edge_agent.detect.falls.model import (
     forest_from,
     probability,
     shipped_model,

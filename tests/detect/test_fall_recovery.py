@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.fall_recovery import APART_S, NOT_BEFORE_S, WATCH_S, Recovery
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.recovery import APART_S, NOT_BEFORE_S, WATCH_S, Recovery
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import ACCELERATION
 from tests.detect import synthetic

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.fall_features import AFTERMATH, EARLY, FEATURES, HISTORY, measure
-from edge_agent.detect.fall_model import Forest, shipped_model
-from edge_agent.detect.fall_screen import ASKED, Screen, Window, shipped_screens
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.features import AFTERMATH, EARLY, FEATURES, HISTORY, measure
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.model import Forest, shipped_model
+from edge_agent.detect.falls.screen import ASKED, Screen, Window, shipped_screens
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.stream.chunk import Channel, Chunk
 from protocol.quantities import ACCELERATION
 from tests.detect import synthetic

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.bcg_rhythm import Rate, Reason, Rhythm
-from edge_agent.detect.heart_rate import HeartRate
+from edge_agent.detect.bed.heart_rate import HeartRate
+from edge_agent.detect.bed.rhythm import Rate, Reason, Rhythm
 from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap

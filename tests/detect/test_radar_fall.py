@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_descent import DWELL_S
-from edge_agent.detect.radar_fall import RadarFallDetector
-from edge_agent.detect.radar_frame import RadarFrame, RadarMount, RadarTarget, frame_of_ti
-from edge_agent.detect.radar_room import RadarRoom, Zone, ZoneKind
+from edge_agent.detect.radar.descent import DWELL_S
+from edge_agent.detect.radar.fall import RadarFallDetector
+from edge_agent.detect.radar.frame import RadarFrame, RadarMount, RadarTarget, frame_of_ti
+from edge_agent.detect.radar.room import RadarRoom, Zone, ZoneKind
 from edge_agent.simulator.sensors.radar import RadarSpan, RadarState
 from edge_agent.simulator.sensors.radar_ti import iwr6843
 from edge_agent.stream.chunk import Channel, Gap

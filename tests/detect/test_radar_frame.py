@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from edge_agent.detect.radar_frame import RadarMount, RadarTarget, frame_of_ti, frames_of_track
-from edge_agent.detect.radar_room import RadarRoom, Zone, ZoneKind
+from edge_agent.detect.radar.frame import RadarMount, RadarTarget, frame_of_ti, frames_of_track
+from edge_agent.detect.radar.room import RadarRoom, Zone, ZoneKind
 from edge_agent.stream.chunk import Channel, Chunk
 from protocol.quantities import Quantity
 from protocol.sensors.ti_mmwave import TiFrame, TiTarget

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.radar_track import FORGET_S, MOST_HEIGHTS, MOST_TRACKS, WINDOW_S, Tracks
+from edge_agent.detect.radar.track import FORGET_S, MOST_HEIGHTS, MOST_TRACKS, WINDOW_S, Tracks
 
 pytestmark = pytest.mark.fast
 

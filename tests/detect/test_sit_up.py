@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect import sit_up
-from edge_agent.detect.sit_up import (
+from edge_agent.detect.bed import sit_up
+from edge_agent.detect.bed.sit_up import (
     LEARN_S,
     REMEMBER_S,
     Posture,

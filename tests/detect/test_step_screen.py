@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall_features import AFTERMATH, HISTORY
-from edge_agent.detect.fall_screen import Window
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.step_screen import has_no_steps, is_largest
-from edge_agent.detect.upright import Upright, walking_direction
+from edge_agent.detect.falls.features import AFTERMATH, HISTORY
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.screen import Window
+from edge_agent.detect.falls.step_screen import has_no_steps, is_largest
+from edge_agent.detect.falls.upright import Upright, walking_direction
 from tests.detect import synthetic
 
 pytestmark = pytest.mark.fast

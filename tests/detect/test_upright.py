@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.upright import FORGET_S, LATER_S, SOON_S, Upright, walking_direction
+from edge_agent.detect.falls.upright import FORGET_S, LATER_S, SOON_S, Upright, walking_direction
 from tests.detect import synthetic
 
 pytestmark = pytest.mark.fast

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.detect.bcg_rhythm import Rate, Reason
+from edge_agent.detect.bed.rhythm import Rate, Reason
 from edge_agent.home.vitals import (
     RESTART_S,
     STALE_S,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_agent.detect.calibration_fact import CalibrationFact, fact_to_json
-from edge_agent.detect.fall_model import shipped_model
+from edge_agent.detect.falls.calibration_fact import CalibrationFact, fact_to_json
+from edge_agent.detect.falls.model import shipped_model
 from protocol.messages import Samples
 from protocol.quantities import ACCELERATION
 from tests.detect.synthetic import G, walking

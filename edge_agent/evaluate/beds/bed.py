@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.sit_up import SitUpModel, model_table, shipped_model
+from edge_agent.detect.bed.sit_up import SitUpModel, model_table, shipped_model
 from edge_agent.evaluate.beds.bed_outcome import Outcome, run_trial
 from edge_agent.evaluate.beds.bed_search import learn_model
 from edge_agent.evaluate.beds.bed_trials import SITTING, BedTrial, read_bed_trials

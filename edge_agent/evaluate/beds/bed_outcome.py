@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.detect.sit_up import SitUpModel, SitUpWarning
+from edge_agent.detect.bed.sit_up import SitUpModel, SitUpWarning
 from edge_agent.evaluate.beds.bed_trials import SITTING, BedTrial
 
 EARLY_S = 2.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.detect.sit_up import SitUpModel
+from edge_agent.detect.bed.sit_up import SitUpModel
 from edge_agent.evaluate.beds.bed_outcome import Outcome, run_trial
 from edge_agent.evaluate.beds.bed_trials import LYING, SITTING, BedTrial
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
 from edge_agent.evaluate.falls.trials import SCALES_G
 from edge_agent.evaluate.npz import (
     COUNTS,

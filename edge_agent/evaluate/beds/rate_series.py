@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.bcg_rhythm import Rate
+from edge_agent.detect.bed.heart_rate import HeartRate
+from edge_agent.detect.bed.respiration import Respiration
+from edge_agent.detect.bed.rhythm import Rate
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.heart_rate import HeartRate
-from edge_agent.detect.respiration import Respiration
 from edge_agent.evaluate.beds.bed_recordings import CHANNEL, BedRecording, read_bed_recordings
 from edge_agent.evaluate.beds.bed_reference import LAG_S, breath_reference, heart_reference
 

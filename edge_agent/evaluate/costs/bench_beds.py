@@ -13,8 +13,8 @@ import time
 import msgspec
 import numpy as np
 
-from edge_agent.detect.bed_heart_rates import HeartRates
-from edge_agent.detect.heart_rate import HeartRate
+from edge_agent.detect.bed.heart_rate import HeartRate
+from edge_agent.detect.bed.heart_rates import HeartRates
 from edge_agent.stream.chunk import Channel, Chunk
 from protocol.quantities import BED_STRIP
 

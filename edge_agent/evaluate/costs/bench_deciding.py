@@ -20,12 +20,12 @@ from struct import iter_unpack
 import numpy as np
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall import GATE_G, FallDecisions
-from edge_agent.detect.fall_features import AFTERMATH, EARLY
-from edge_agent.detect.grid import BLOCK
-from edge_agent.detect.intake import KEPT
-from edge_agent.detect.slab import SAMPLE, SlabPlaces
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import GATE_G, FallDecisions
+from edge_agent.detect.falls.features import AFTERMATH, EARLY
+from edge_agent.detect.falls.grid import BLOCK
+from edge_agent.detect.falls.intake import KEPT
+from edge_agent.detect.falls.slab import SAMPLE, SlabPlaces
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.costs.bench_signals import COUNTS_PER_G, SCALE
 from edge_agent.stream.chunk import Channel
 from protocol.quantities import ACCELERATION

@@ -29,7 +29,7 @@ import numpy as np
 from edge_agent.agent import Agent
 from edge_agent.clock import SystemClock
 from edge_agent.config import UnitConfig, parse
-from edge_agent.detect.fall import FallDetector
+from edge_agent.detect.falls.fall import FallDetector
 from edge_agent.evaluate.costs.bench_agent import START_S, AbsentError, free_port, wait_for
 from edge_agent.evaluate.costs.bench_signals import RATE_HZ, Counts, messages_of, packets_of, quiet
 from edge_agent.stream.assemble import Assembler

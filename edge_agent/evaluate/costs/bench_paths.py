@@ -9,9 +9,9 @@
 import tracemalloc
 from collections.abc import Callable, Sequence
 
-from edge_agent.detect.engine import FallEngine
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.engine import FallEngine
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.costs.bench_signals import messages_of, packets_of, quiet
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Gap

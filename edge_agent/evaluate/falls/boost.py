@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.fall_model import Forest
+from edge_agent.detect.falls.model import Forest
 
 FEW_ROWS = 10_000
 """Rows below which every tree sees all of them."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.fall import ENOUGH_HISTORY, FallDetector
-from edge_agent.detect.fall_candidate import Candidate
-from edge_agent.detect.fall_features import (
+from edge_agent.detect.falls.candidate import Candidate
+from edge_agent.detect.falls.fall import ENOUGH_HISTORY, FallDetector
+from edge_agent.detect.falls.features import (
     AFTERMATH,
     EARLY,
     FEATURES,
@@ -19,7 +19,7 @@ from edge_agent.detect.fall_features import (
     HISTORY,
     measure,
 )
-from edge_agent.detect.fall_model import FallModel, Forest
+from edge_agent.detect.falls.model import FallModel, Forest
 from edge_agent.evaluate.falls.trials import TrialSet
 from edge_agent.evaluate.falls.variants import AS_RECORDED, Variant, degrade
 from edge_agent.evaluate.falls.wearers import Wearers

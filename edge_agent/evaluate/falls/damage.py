@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.detect.fall_model import FallModel
+from edge_agent.detect.falls.model import FallModel
 from edge_agent.evaluate.falls.score import play_set
 from edge_agent.evaluate.falls.trials import Trial, read_trials
 from edge_agent.evaluate.falls.variants import AS_RECORDED, Variant, degrade

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.detect.fall_model import model_from
+from edge_agent.detect.falls.model import model_from
 from edge_agent.evaluate.falls.boost import Recipe
 from edge_agent.evaluate.falls.score import FallScore, score_fall
 from edge_agent.evaluate.falls.train import SHIPPED, collect_all, fit_model, read_sets

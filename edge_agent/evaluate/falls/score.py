@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall import FallDetector
-from edge_agent.detect.fall_candidate import Candidate
-from edge_agent.detect.fall_model import FallModel, shipped_model
-from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.candidate import Candidate
+from edge_agent.detect.falls.fall import FallDetector
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.model import FallModel, shipped_model
 from edge_agent.evaluate.falls.trials import Trial, TrialSet, read_trials
 from edge_agent.evaluate.falls.wearers import Wearers
 from edge_agent.stream.chunk import HOLE_LIMIT_S, Channel, Chunk, Gap

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.fall_features import FEATURES
-from edge_agent.detect.fall_model import FORESTS, Forest
+from edge_agent.detect.falls.features import FEATURES
+from edge_agent.detect.falls.model import FORESTS, Forest
 from edge_agent.evaluate.falls.boost import Recipe, grow, margins
 from edge_agent.evaluate.falls.bound import calibration_of
 from edge_agent.evaluate.falls.candidates import (

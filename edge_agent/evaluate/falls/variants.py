@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
 from edge_agent.evaluate.falls.score import PACKET_S
 from edge_agent.evaluate.falls.trials import Trial, TrialSet
 from edge_agent.stream.chunk import Channel, Chunk

@@ -9,8 +9,8 @@ has learnt without being told anything (which way is up, how near to a fall the 
 life comes) is carried from trial to trial, falls included; everything else begins anew with each.
 """
 
-from edge_agent.detect.calibration import Calibration
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.calibration import Calibration
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.falls.trials import Trial
 
 PAUSE_S = 60.0

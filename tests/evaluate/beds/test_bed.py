@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.sit_up import model_from, shipped_model
+from edge_agent.detect.bed.sit_up import model_from, shipped_model
 from edge_agent.evaluate.beds import bed
 from edge_agent.evaluate.beds.bed import (
     format_sit_up,

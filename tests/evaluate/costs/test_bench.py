@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall import GATE_G, FallDetector
-from edge_agent.detect.fall_features import measure
-from edge_agent.detect.grid import STANDARD_GRAVITY
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import GATE_G, FallDetector
+from edge_agent.detect.falls.features import measure
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.evaluate.costs import bench, bench_deciding, bench_paths, bench_peers
 from edge_agent.evaluate.costs.bench_signals import (
     COUNTS_PER_G,
@@ -165,7 +165,7 @@ def test_the_deciding_loop_decides_what_the_benchmark_plays(make, monkeypatch):
         asked[owner] += 1
         return measure(window, after, upright)
 
-    monkeypatch.setattr("edge_agent.detect.fall.measure", count)
+    monkeypatch.setattr("edge_agent.detect.falls.fall.measure", count)
     packets = packets_of(make(60, 1), 250)
     owner = "loop"
     bench_deciding.begin_deciding(1)(packets)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from edge_agent.detect import fall
+from edge_agent.detect.falls import fall
 from edge_agent.evaluate.falls import score as score_module
 from edge_agent.evaluate.falls.score import (
     area_under_curve,

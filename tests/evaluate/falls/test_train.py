@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.detect.fall import detect_snippet
-from edge_agent.detect.fall_model import MODEL_PATH, model_from
+from edge_agent.detect.falls.fall import detect_snippet
+from edge_agent.detect.falls.model import MODEL_PATH, model_from
 from edge_agent.evaluate.falls.boost import Recipe
 from edge_agent.evaluate.falls.train import train_fall
 from edge_agent.evaluate.npz import TrialError

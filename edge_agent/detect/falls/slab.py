@@ -11,7 +11,7 @@ those that are asked for.
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.grid import Places
+from edge_agent.detect.falls.grid import Places
 
 SAMPLE = 6
 """Bytes of a sample: three axes of int16, little endian as they come."""

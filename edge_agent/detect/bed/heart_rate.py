@@ -19,8 +19,8 @@ pump, or a partner with the stronger beat, is taken for the person; rates that s
 within 10 s, above 100 bpm, are told with errors of 2 to 5 bpm. The strip's clock is believed.
 """
 
-from edge_agent.detect.bcg_beats import HEART, Beats
-from edge_agent.detect.bcg_rhythm import Rate
+from edge_agent.detect.bed.beats import HEART, Beats
+from edge_agent.detect.bed.rhythm import Rate
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from edge_agent.stream.filters import BlockFilter
 

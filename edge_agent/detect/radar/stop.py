@@ -17,8 +17,8 @@ import math
 from dataclasses import dataclass
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_frame import RadarTarget
-from edge_agent.detect.radar_room import RadarRoom
+from edge_agent.detect.radar.frame import RadarTarget
+from edge_agent.detect.radar.room import RadarRoom
 
 WALKING_MPS = 0.4
 """Slow walking of frail people; half of the 0.8 m/s that geriatrics calls slow gait."""

@@ -1,7 +1,7 @@
 """Signs of life on a bed strip, second by second: moves, breath, beats.
 
-What `bed_presence.py` knows somebody by. A move is a second far above the calm ones; breath is a
-slow swing that the fast band's noise cannot make; beats are those of `bcg_beats.py`, looked for
+What `presence.py` knows somebody by. A move is a second far above the calm ones; breath is a
+slow swing that the fast band's noise cannot make; beats are those of `beats.py`, looked for
 only while breath does not already say enough.
 """
 
@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 
-from edge_agent.detect.bcg_beats import HEART, Beats
+from edge_agent.detect.bed.beats import HEART, Beats
 from edge_agent.stream.filters import Block, Filter
 
 MOVE_RATIO = 4.0

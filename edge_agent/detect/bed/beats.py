@@ -8,7 +8,7 @@ from collections import deque
 
 import numpy as np
 
-from edge_agent.detect.bcg_rhythm import Floats, Rate, Reason, Rhythm
+from edge_agent.detect.bed.rhythm import Floats, Rate, Reason, Rhythm
 from edge_agent.stream.filters import Block, Filter
 
 PLACES_HZ = 25

@@ -50,7 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.grid import STANDARD_GRAVITY
+from edge_agent.detect.falls.grid import STANDARD_GRAVITY
 
 MODEL_PATH = Path(__file__).with_name("sit_up_model.json")
 

@@ -7,13 +7,13 @@
 """
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall import GATE_G
-from edge_agent.detect.fall_features import AFTERMATH, EARLY, HISTORY
-from edge_agent.detect.fall_model import FallModel
-from edge_agent.detect.grid import BLOCK, STANDARD_GRAVITY
-from edge_agent.detect.slab import SAMPLE
-from edge_agent.detect.slab_decisions import SlabDecisions, Workbench
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.fall import GATE_G
+from edge_agent.detect.falls.features import AFTERMATH, EARLY, HISTORY
+from edge_agent.detect.falls.grid import BLOCK, STANDARD_GRAVITY
+from edge_agent.detect.falls.model import FallModel
+from edge_agent.detect.falls.slab import SAMPLE
+from edge_agent.detect.falls.slab_decisions import SlabDecisions, Workbench
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.stream.assemble import Assembler
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.messages import Samples

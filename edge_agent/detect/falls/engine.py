@@ -18,15 +18,15 @@ from itertools import accumulate
 
 import numpy as np
 
-from edge_agent.detect.calibration import Calibration
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall_model import FallModel, shipped_model
-from edge_agent.detect.fall_screen import screens_of, shipped_screens
-from edge_agent.detect.grid import BLOCK
-from edge_agent.detect.intake import NEVER, Intake
-from edge_agent.detect.slab import SAMPLE
-from edge_agent.detect.slab_decisions import Workbench
-from edge_agent.detect.upright import Upright
+from edge_agent.detect.falls.calibration import Calibration
+from edge_agent.detect.falls.grid import BLOCK
+from edge_agent.detect.falls.intake import NEVER, Intake
+from edge_agent.detect.falls.model import FallModel, shipped_model
+from edge_agent.detect.falls.screen import screens_of, shipped_screens
+from edge_agent.detect.falls.slab import SAMPLE
+from edge_agent.detect.falls.slab_decisions import Workbench
+from edge_agent.detect.falls.upright import Upright
 from edge_agent.stream.assemble import SILENCE_S, SLIP_S
 from edge_agent.stream.chunk import Channel, Gap
 from protocol.messages import Samples

@@ -1,13 +1,13 @@
 """Falls seen by a radar, whatever it sends: heights of points, of targets, or a flag.
 
 ```
- points  --> drops and stays of bodies (radar_descent.py) --+
+ points  --> drops and stays of bodies (descent.py) --+
  targets --> the same                                       +-- told once --> fall
  module's own fall flag, each time it rises ----------------+
  gap, end, jump of time: what is open is decided at once, erring to raising
- values that stand still (radar_stuck.py) --> sensor_stuck
+ values that stand still (stuck.py) --> sensor_stuck
 ```
-Sources are joined by OR. A track without height says nothing of falls (see `radar_stop.py`).
+Sources are joined by OR. A track without height says nothing of falls (see `stop.py`).
 Getting up is never reported: a helper beside a person whom the radar no longer sees would look
 like it. A flag that is set when the agent starts is raised at once.
 """
@@ -17,11 +17,11 @@ import math
 import numpy as np
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_descent import POINTS, TARGETS, DescentWatch
-from edge_agent.detect.radar_frame import RadarFrame
-from edge_agent.detect.radar_room import RadarRoom
-from edge_agent.detect.radar_stop import StopWatch
-from edge_agent.detect.radar_stuck import StuckWatch
+from edge_agent.detect.radar.descent import POINTS, TARGETS, DescentWatch
+from edge_agent.detect.radar.frame import RadarFrame
+from edge_agent.detect.radar.room import RadarRoom
+from edge_agent.detect.radar.stop import StopWatch
+from edge_agent.detect.radar.stuck import StuckWatch
 from edge_agent.stream.chunk import Gap
 
 SAME_DROP_S = 3.0
@@ -42,7 +42,7 @@ class RadarFallDetector:
     """Streaming fall detector of one radar, at most 1 MB of state.
 
     Detections: `fall`; `sensor_stuck`; and, for the home to weigh, never alarms by themselves:
-    `stopped` (a track without height, see `radar_stop.py`), `dwelling` (the module's flag that
+    `stopped` (a track without height, see `stop.py`), `dwelling` (the module's flag that
     somebody neither moves nor leaves), `present` and `absent`.
     """
 

@@ -27,7 +27,7 @@ late; on the edge with less than `LEFT_SHARE` has left. More load must be a high
 
 import math
 
-from edge_agent.detect.bed_life import BEATS_S, BREATHS_S, FILTERS, STIR_S, Life
+from edge_agent.detect.bed.life import BEATS_S, BREATHS_S, FILTERS, STIR_S, Life
 from edge_agent.detect.detector import Detection
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from edge_agent.stream.filters import Block, BlockFilter

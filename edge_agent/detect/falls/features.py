@@ -23,8 +23,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.grid import GRID_HZ, STANDARD_GRAVITY
-from edge_agent.detect.upright import Direction
+from edge_agent.detect.falls.grid import GRID_HZ, STANDARD_GRAVITY
+from edge_agent.detect.falls.upright import Direction
 
 HISTORY = 300
 """Grid samples kept before the impact: 3 s, room for a posture before the descent."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.radar_frame import RadarFrame, RadarTarget
+from edge_agent.detect.radar.frame import RadarFrame, RadarTarget
 
 BELOW_M = -0.6
 ABOVE_M = 2.2

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.bcg_beats import (
+from edge_agent.detect.bed.beats import (
     BAND_HZ,
     FOUND_STRENGTH,
     HEART,
@@ -32,7 +32,7 @@ from edge_agent.detect.bcg_beats import (
     STEADY_S,
     WINDOW_S,
 )
-from edge_agent.detect.bcg_rhythm import (
+from edge_agent.detect.bed.rhythm import (
     AT_EDGE,
     FOCUS,
     LEAST_POWER,

@@ -32,7 +32,7 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.fall_features import (
+from edge_agent.detect.falls.features import (
     AFTERMATH,
     EARLY,
     FEATURES,
@@ -41,8 +41,8 @@ from edge_agent.detect.fall_features import (
     LEAST_VECTOR_G,
     LYING_DEG,
 )
-from edge_agent.detect.fall_model import FallModel, Forest, shipped_model
-from edge_agent.detect.upright import Direction
+from edge_agent.detect.falls.model import FallModel, Forest, shipped_model
+from edge_agent.detect.falls.upright import Direction
 
 ASKED = {
     "angle_deg": (1.0, 1.9, 2.9, 4.2, 12.7),

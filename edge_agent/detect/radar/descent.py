@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_room import RadarRoom, ZoneKind
-from edge_agent.detect.radar_track import WINDOW_S, Seen, Track, Tracks
+from edge_agent.detect.radar.room import RadarRoom, ZoneKind
+from edge_agent.detect.radar.track import WINDOW_S, Seen, Track, Tracks
 
 FLOOR_M = 0.5
 """The top of a body that lies; a mattress and a seat are no lower."""

@@ -29,8 +29,8 @@ from enum import Enum, auto
 
 import numpy as np
 
-from edge_agent.detect.bcg_beats import HEART, Beats
-from edge_agent.detect.bcg_rhythm import Floats, Rate, Reason, Rhythm
+from edge_agent.detect.bed.beats import HEART, Beats
+from edge_agent.detect.bed.rhythm import Floats, Rate, Reason, Rhythm
 from edge_agent.detect.detector import Detection
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from edge_agent.stream.filters import Block, BlockFilter, Filter

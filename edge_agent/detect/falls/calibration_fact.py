@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from edge_agent.detect.upright import Direction
+from edge_agent.detect.falls.upright import Direction
 
 MOST_EVENTS = 16
 """Events remembered."""

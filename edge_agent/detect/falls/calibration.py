@@ -6,14 +6,14 @@
       quiet    |  quiet   |    raised    |   raised, and no lesson
                    near misses: they teach
 ```
-An impact is judged by the margins of the forests `early` and `complete` (`fall_model.py`); the
+An impact is judged by the margins of the forests `early` and `complete` (`model.py`); the
 larger one counts. One at or above zero that the wearer's shift could ever keep quiet, so one below
 `bound`, is a near one. Once LEAST events of this wearer have crossed zero, the shift is just above
 their largest near one: never more than would have kept quiet what was seen, and never the bound.
 
 How much this can cost: training chooses the bound so that a shift of all of it, for everybody and
 all the time, loses at most half a point of sensitivity on people held out (`calibration` in
-`fall_model.json`). So most falls teach nothing: their margins lie above. Nothing is learnt while
+`model.json`). So most falls teach nothing: their margins lie above. Nothing is learnt while
 an alarm is open, and what raised it is only learnt when it ends as something else than a fall.
 The shift is in force only while the upright posture is known and points as it did when the shift
 was learnt, and never for impacts with holes, without their surroundings, or of a stream slower than
@@ -29,8 +29,8 @@ of the body with the same side up is not noticed.
 import math
 from dataclasses import dataclass
 
-from edge_agent.detect.calibration_fact import LONGEST_S, MOST, MOST_EVENTS, CalibrationFact
-from edge_agent.detect.upright import AGREE_COS, Direction
+from edge_agent.detect.falls.calibration_fact import LONGEST_S, MOST, MOST_EVENTS, CalibrationFact
+from edge_agent.detect.falls.upright import AGREE_COS, Direction
 
 ENOUGH_SEEN = 100
 """Impacts before a shift is in force; a wearer's daily life shows in the first hundred, SisFall's

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from edge_agent.detect.fall import APART
-from edge_agent.detect.fall_features import HISTORY
-from edge_agent.detect.fall_screen import Window
-from edge_agent.detect.upright import ABOUT_1_G, HALF, LOOKED_AT, MOVING_G, STEADY_COS
+from edge_agent.detect.falls.fall import APART
+from edge_agent.detect.falls.features import HISTORY
+from edge_agent.detect.falls.screen import Window
+from edge_agent.detect.falls.upright import ABOUT_1_G, HALF, LOOKED_AT, MOVING_G, STEADY_COS
 
 SLACK = 1e-6
 """Room for the order of adding up, relative to limits of about one."""

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall_features import EARLY, FEATURES, LYING_DEG
-from edge_agent.detect.grid import GRID_HZ
-from edge_agent.detect.upright import Direction
+from edge_agent.detect.falls.features import EARLY, FEATURES, LYING_DEG
+from edge_agent.detect.falls.grid import GRID_HZ
+from edge_agent.detect.falls.upright import Direction
 
 STILL_G = 0.1
 """Movement in the last half second below this: nothing was tried yet."""

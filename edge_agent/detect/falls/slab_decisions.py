@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall import APART, GATE_G, SAME_FALL_S, FallDecisions
-from edge_agent.detect.fall_features import AFTERMATH, EARLY, HISTORY
-from edge_agent.detect.fall_model import FallModel
-from edge_agent.detect.fall_screen import Screen, Window
-from edge_agent.detect.grid import BLOCK, STANDARD_GRAVITY
-from edge_agent.detect.slab import SlabPlaces
-from edge_agent.detect.step_screen import has_no_steps, is_largest
-from edge_agent.detect.upright import Direction, Upright, walking_direction
+from edge_agent.detect.falls.fall import APART, GATE_G, SAME_FALL_S, FallDecisions
+from edge_agent.detect.falls.features import AFTERMATH, EARLY, HISTORY
+from edge_agent.detect.falls.grid import BLOCK, STANDARD_GRAVITY
+from edge_agent.detect.falls.model import FallModel
+from edge_agent.detect.falls.screen import Screen, Window
+from edge_agent.detect.falls.slab import SlabPlaces
+from edge_agent.detect.falls.step_screen import has_no_steps, is_largest
+from edge_agent.detect.falls.upright import Direction, Upright, walking_direction
 from edge_agent.stream.chunk import Channel, Chunk
 
 GATE_G2 = GATE_G * GATE_G

@@ -26,19 +26,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.calibration import Calibration
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.fall_candidate import Candidate, detection_of, recovery_of
-from edge_agent.detect.fall_features import (
+from edge_agent.detect.falls.calibration import Calibration
+from edge_agent.detect.falls.candidate import Candidate, detection_of, recovery_of
+from edge_agent.detect.falls.features import (
     AFTERMATH,
     EARLY,
     HISTORY,
     measure,
 )
-from edge_agent.detect.fall_model import FallModel, probability, shipped_model
-from edge_agent.detect.fall_recovery import Recovery
-from edge_agent.detect.grid import BLOCK, GRID_HZ, Grid, Places
-from edge_agent.detect.upright import Direction, Upright
+from edge_agent.detect.falls.grid import BLOCK, GRID_HZ, Grid, Places
+from edge_agent.detect.falls.model import FallModel, probability, shipped_model
+from edge_agent.detect.falls.recovery import Recovery
+from edge_agent.detect.falls.upright import Direction, Upright
 from edge_agent.stream.chunk import HOLE_LIMIT_S, Channel, Chunk, Gap
 
 GATE_G = 1.4

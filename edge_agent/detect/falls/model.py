@@ -1,4 +1,4 @@
-"""The learned part of the fall detector: four small forests in `fall_model.json`.
+"""The learned part of the fall detector: four small forests in `model.json`.
 
 A forest is additive: `margin = bias + sum of one leaf per tree`. A tree asks `depth` questions
 `feature > threshold`, the same ones on all its branches (an oblivious tree), so its leaf is the
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.detect.fall_features import FEATURES
+from edge_agent.detect.falls.features import FEATURES
 
 FORESTS = ("complete", "holed", "cut", "early")
 """The forests of a model, in the order of its first fields."""
 
-MODEL_PATH = Path(__file__).with_name("fall_model.json")
+MODEL_PATH = Path(__file__).with_name("model.json")
 
 
 @dataclass(frozen=True, slots=True)

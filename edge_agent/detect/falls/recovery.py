@@ -11,7 +11,7 @@ that `upright.py` sees, so people who tread softly are not seen to recover: the 
 
 import math
 
-from edge_agent.detect.upright import Direction
+from edge_agent.detect.falls.upright import Direction
 
 NOT_BEFORE_S = 5.0
 """The steps that are looked at lie up to 3 s back, and the fall itself is over 2 s after it."""

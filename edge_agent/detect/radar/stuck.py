@@ -7,7 +7,7 @@ a technical alarm and nothing else: a fall is decided as if the values were aliv
 """
 
 from edge_agent.detect.detector import Detection
-from edge_agent.detect.radar_frame import RadarFrame, RadarTarget
+from edge_agent.detect.radar.frame import RadarFrame, RadarTarget
 
 NUMBER_STUCK_S = 3.0
 """The frame number has not moved while frames came: 50 frames of an IWR6843."""

@@ -1,0 +1,1 @@
+"""What a bed knows: who is in it, heart and breath, sitting up and getting out."""

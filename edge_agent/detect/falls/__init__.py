@@ -1,0 +1,1 @@
+"""Falls of whoever wears or leans on an accelerometer: stages, engine, calibration."""

@@ -1,0 +1,1 @@
+"""Falls that a radar sees: frames of points, tracks, heights."""
