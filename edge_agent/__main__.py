@@ -226,7 +226,7 @@ def _status(options: argparse.Namespace) -> int:
     else:
         _print_status(status)
     healthy = all(unit["state"] == "online" for unit in status["units"]) and all(
-        route["online"] for route in status["routes"]
+        route["problem"] is None and not route["parked"] for route in status["routes"]
     )
     return OK if healthy else NO
 
@@ -257,7 +257,8 @@ def _print_status(status: dict[str, object]) -> None:
         for row in rows:
             if kind == "open_alarms":
                 row = {key: row[key] for key in ("condition", "state", "place", "onset")}
-            show("  " + "  ".join(f"{key}={value}" for key, value in row.items()))
+            known = (f"{key}={value}" for key, value in row.items() if value is not None)
+            show("  " + "  ".join(known))
 
 
 # -- what the running agent never loads -------------------------------------------------------

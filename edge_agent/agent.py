@@ -11,8 +11,6 @@ Nothing is told to anyone before the commit that stores it has returned.
 import asyncio
 import contextlib
 import logging
-import re
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,16 +20,13 @@ import msgspec
 from edge_agent import __version__
 from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State, Trigger
 from edge_agent.alarm.command import Command, CommandName, Response
-from edge_agent.alarm.onsite import REPEAT_S, SOUND_S, sounding_units
 from edge_agent.alarm.policy import Policy
-from edge_agent.alarm.restamp import ClockWatch, restamped
 from edge_agent.alarm.table import AlarmTable, Change, Identity
-from edge_agent.clock import Clock, Instant, format_utc, uuid7
-from edge_agent.config import AlarmConfig, Config, ConfigError, UnitConfig
+from edge_agent.clock import Clock, Instant, Quality, format_utc, uuid7
+from edge_agent.config import AlarmConfig, Config, UnitConfig
 from edge_agent.control import serve_control
-from edge_agent.home.agent_health import AgentHealth
 from edge_agent.home.cause import Cause, Noted, Origin, Over
-from edge_agent.home.home import AGENT, Home
+from edge_agent.home.home import Home
 from edge_agent.link.key_file import read_key
 from edge_agent.link.link import Link
 from edge_agent.outbox.outbox import Outbox
@@ -46,36 +41,22 @@ from edge_agent.pipeline.findings import (
 )
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.relay.health import health_message
-from edge_agent.relay.mqtt import Broker
-from edge_agent.relay.profiles.native import NativeProfile, Publication
-from edge_agent.relay.relay import Hooks, Relay
+from edge_agent.relay.profiles.native import NativeProfile
 from edge_agent.relay.retained import RetainedState
-from edge_agent.relay.tls import make_tls
+from edge_agent.relay.route import Hooks, Presence
+from edge_agent.relay.routes import Routes, route_names
 from edge_agent.unit import Received, Unit
-from protocol.messages import CommandKind, Event, Impact, Stage
+from edge_agent.wiring.acks import Acks
+from edge_agent.wiring.faults import Faults
+from edge_agent.wiring.intake import Intake
+from edge_agent.wiring.restamping import Restamping
+from edge_agent.wiring.sounding import Sounding
+from protocol.messages import Stage
 
 _log = logging.getLogger(__name__)
 
-STAGES = {
-    State.NOTIFIED: Stage.DELIVERED,
-    State.ACKNOWLEDGED: Stage.ACKNOWLEDGED,
-    State.DISPATCHED: Stage.DISPATCHED,
-    State.ARRIVED: Stage.DISPATCHED,
-    State.RECOVERED: Stage.ENDED,
-    State.CANCELLED: Stage.ENDED,
-    State.CLOSED: Stage.ENDED,
-}
-"""What a unit's light shows for a state; STORED for all others."""
-
 FACTS_S = 60.0
 """What is known of the home is stored at least this often when it changed, and with every cause."""
-
-ORIGINS_KEPT = 64
-"""Records of units, for each alarm, whose units are told how it goes on: the newest presses."""
-
-CAPACITY_S = 600.0
-LEAST_DAYS = 30.0
-"""How often the room on the disk is looked at, and from how few days on it is a fault."""
 
 FALSE_ALARM = "false_alarm"
 """The reason of a `close` that says there was no emergency; inactivity and falls learn from it."""
@@ -118,19 +99,13 @@ class Agent:
         )
         self._home = Home(config)
         self._pipeline = Pipeline(config, self._home, host_boot, now)
-        self._health = AgentHealth(now)
-        self._clock_watch = ClockWatch()
-        self._certificate_ends_s: float | None = None
-        self._capacity_due_s = now.monotonic_s + CAPACITY_S
-        self._low: str | None = None
         self._table = AlarmTable(identity, _policy(config.alarm), clock.random)
-        self._profile = NativeProfile(config.home.region, config.home.home)
-        self._retained = RetainedState(self._profile, identity.agent)
-        self._received: list[Received] = []
+        self._retained = RetainedState(
+            NativeProfile(config.home.region, config.home.home), identity.agent
+        )
+        received: list[Received] = []
         self._wake = asyncio.Event()
         self._timers_changed = asyncio.Event()
-        self._onsite_changed = asyncio.Event()
-        self._origins: dict[str, list[Origin]] = {}
         self._facts: dict[str, bytes] = {}
         self._facts_due_s = now.monotonic_s + FACTS_S
         self.units = {
@@ -138,15 +113,19 @@ class Agent:
                 unit.id,
                 lambda unit=unit: open_link(unit),  # type: ignore[misc]
                 clock,
-                self._received,
+                received,
                 self._wake.set,
                 read_key(unit),
             )
             for unit in config.unit
         }
-        routes = ["mqtt"] if config.mqtt else []
-        self.outbox = Outbox(outbox_path, routes, clock.outside)
-        self.relay = self._make_relay() if config.mqtt else None
+        self._acks = Acks(self.units)
+        self._sounding = Sounding(self.units, config.unit, lambda: self._retained.open_events)
+        self.outbox = Outbox(outbox_path, route_names(config), clock.outside)
+        self._intake = Intake(received, self._pipeline, self._home, self.outbox, self._acks)
+        self._restamping = Restamping(self._table, self.outbox, self._retained, self._session)
+        self.routes = self._make_routes()
+        self._faults = Faults(self._home, self.outbox, self.routes, now)
 
     async def run(self) -> None:
         """Run until cancelled. A fault of ours ends it loudly; the service manager restarts.
@@ -161,11 +140,11 @@ class Agent:
                 group.create_task(self._work(), name="pipeline")
                 group.create_task(self._run_timers(), name="alarm timers")
                 group.create_task(self._tick(), name="silence and beds")
-                group.create_task(self._sound(), name="on-site escalation")
+                group.create_task(self._sounding.run(), name="on-site escalation")
                 for unit in self.units.values():
                     group.create_task(unit.run(), name=f"unit {unit.unit_id}")
-                if self.relay is not None:
-                    group.create_task(self.relay.run(), name="relay mqtt")
+                for route in self.routes.all:
+                    group.create_task(route.run(), name=f"relay {route.name}")
                 if self._control_path is not None:
                     control = serve_control(
                         self._control_path,
@@ -196,14 +175,7 @@ class Agent:
                 }
                 for unit_id, unit in self.units.items()
             ],
-            "routes": [
-                {
-                    "route": route,
-                    "online": self.relay is not None and self.relay.is_online,
-                    "waiting": waiting,
-                }
-                for route, waiting in (await self.outbox.backlog()).items()
-            ],
+            "routes": self.routes.status(await self.outbox.backlog()),
             "outbox": msgspec.to_builtins(self.outbox.health)
             | msgspec.to_builtins(await self.outbox.capacity()),
             "open_alarms": msgspec.to_builtins(self._retained.open_events),
@@ -226,15 +198,14 @@ class Agent:
     async def _restore(self, stored: Stored) -> None:
         self._clock.not_before(stored.latest_utc_s)
         now = self._clock.now()
-        for origin in stored.origins:
-            key = Origin(origin.unit, origin.boot_id, origin.seq)
-            self._origins.setdefault(origin.alarm_id or "", []).append(key)
+        self._acks.restore(stored.origins)
         self._pipeline.restore(stored.facts, now)
         for alarm in stored.alarms:
             self._retained.note_alarm(alarm)
             if alarm.is_open:
                 last = alarm.last
                 self._pipeline.begin_alarm(last.condition, last.person, last.unit)
+        self._faults.restore(self._retained.open_events)
         changes = self._table.restore(stored.alarms, now)
         await self._commit(Batch(), changes, now)
 
@@ -244,50 +215,8 @@ class Agent:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            drained, self._received[:] = self._received[:], []
-            known = await self._known(drained)
-            now = self._clock.now()
-            findings: list[Finding] = []
-            for item in drained:
-                message = item.message
-                if isinstance(message, Event | Impact):
-                    name = Origin(item.unit_id, message.boot_id, message.seq)
-                    if name in known:
-                        if known[name]:
-                            self._acknowledge(name, Stage.STORED)
-                        continue
-                    known[name] = False  # its own commit acknowledges it
-                findings += self._take(item, now)
+            findings, now = await self._intake.drain(self._clock)
             await self._act(findings + self._pipeline.poll(now), now)
-
-    def _take(self, item: Received, now: Instant) -> list[Finding]:
-        """Hand one message to the pipeline; a bug of ours there must not feed a crash loop.
-
-        The message is not acknowledged: its unit keeps it and sends it again. Everything else
-        goes on, and that something is wrong is said.
-        """
-        try:
-            return self._pipeline.take(item, now)
-        except Exception as error:
-            what = type(item.message).__name__
-            _log.exception("unit %s: %s could not be processed", item.unit_id, what)
-            reason = f"{what} could not be processed: {type(error).__name__}"
-            return [self._home.cause("sensor_fault", item.unit_id, now.utc_s, reason=reason)]
-
-    async def _known(self, drained: list[Received]) -> dict[Origin, bool]:
-        """Return which events of units were put before, and whether they are on disk.
-
-        Those are only acknowledged; while one is only in memory, its unit keeps it.
-        """
-        known = {}
-        for item in drained:
-            message = item.message
-            if isinstance(message, Event | Impact):
-                name = Origin(item.unit_id, message.boot_id, message.seq)
-                found = await self.outbox.knows(name.unit, name.boot_id, name.seq)
-                if found is not None:
-                    known[name] = found.is_durable
-        return known
 
     async def _act(self, findings: list[Finding], now: Instant) -> None:
         """Turn findings into stored changes, then tell those who wait for them."""
@@ -306,30 +235,15 @@ class Agent:
                 changes += self._table.recover(
                     finding.condition, finding.subject, now, finding.reason
                 )
-            elif isinstance(finding, UnitNews):
-                self._take_unit_news(finding, now)
-            elif isinstance(finding, BedNews):
-                self._take_bed_news(finding, now)
-            elif isinstance(finding, BedWarning):
-                self._publish(
-                    self._retained.note_bed_warning(
-                        finding.bed,
-                        finding.unit,
-                        finding.place,
-                        now,
-                        what=finding.what,
-                        at_utc_s=finding.at_utc_s,
-                    )
-                )
+            elif isinstance(finding, UnitNews | BedNews | BedWarning):
+                self._take_news(finding, now)
             elif isinstance(finding, VitalsNews | SleepNews) and self._config.consent.vitals:
                 batch.telemetry.append(Telemetry(*health_message(finding)))
             if isinstance(finding, Cause | Over | Noted) and finding.origin is not None:
                 name = finding.origin
                 batch.unit_events.append(UnitEvent(name.unit, name.boot_id, name.seq, alarm_id))
                 if alarm_id is not None:
-                    names = self._origins.setdefault(alarm_id, [])
-                    names.append(name)
-                    del names[:-ORIGINS_KEPT]
+                    self._acks.remember(alarm_id, name)
         batch.facts = self._changed_facts()
         await self._commit(batch, changes, now)
 
@@ -349,26 +263,22 @@ class Agent:
         durable = await self.outbox.put(batch, now.utc_s)
         if durable:
             for event in batch.unit_events:
-                self._acknowledge(Origin(event.unit, event.boot_id, event.seq), Stage.STORED)
+                name = Origin(event.unit, event.boot_id, event.seq)
+                self._acks.acknowledge(name, Stage.STORED)
         for change in changes:
             self._tell(change, durable=durable)
         if changes:
-            self._publish(self._retained.open_alarms())
-        if self.relay is not None:
-            self.relay.wake()
+            self.routes.publish(self._retained.open_alarms())
+        self.routes.wake()
 
     def _tell(self, change: Change, *, durable: bool) -> None:
         event = change.alarm.last
         self._retained.note_alarm(change.alarm)
-        self._onsite_changed.set()
-        stage = STAGES.get(event.state)
-        for origin in self._origins.get(event.alarm_id, ()):
-            if stage is not None and durable:  # any stage lets its unit forget the record
-                self._acknowledge(origin, stage)
+        self._sounding.changed()
+        self._acks.tell(change.alarm, durable=durable)
         if change.alarm.is_open:
             self._pipeline.begin_alarm(event.condition, event.person, event.unit)
         else:
-            self._origins.pop(event.alarm_id, None)
             self._pipeline.end_alarm(
                 event.condition,
                 event.person,
@@ -379,12 +289,6 @@ class Agent:
         _log.info("%s %s %s", event.condition, event.state, event.alarm_id)
         if self._on_stored is not None:
             self._on_stored(event)
-
-    def _acknowledge(self, origin: Origin, stage: int) -> None:
-        unit = self.units.get(origin.unit)
-        if unit is not None:
-            unit.session.acknowledge(origin.boot_id, origin.seq, stage)
-            unit.flush()
 
     async def _run_timers(self) -> None:
         while True:
@@ -403,151 +307,60 @@ class Agent:
             if self.outbox.health.must_restart:
                 raise OutboxError("the disk is back with alarms of an earlier run: start again")
             now = self._clock.now()
-            if now.monotonic_s >= self._capacity_due_s:
-                self._capacity_due_s = now.monotonic_s + CAPACITY_S
-                days = (await self.outbox.capacity()).days
-                self._low = f"room for {days:.0f} days" if days < LEAST_DAYS else None
-            await self._act(self._pipeline.tick(now) + self._faults(now), now)
-            await self._restamp(self._clock.now())
+            faults = await self._faults.findings(now)
+            await self._act(self._pipeline.tick(now) + faults, now)
+            if await self._restamping.check(self._clock.now()):
+                self.routes.publish(self._retained.open_alarms())
             now = self._clock.now()
             await asyncio.sleep(max(0.0, self._pipeline.next_tick_s(now) - now.monotonic_s))
 
-    async def _restamp(self, now: Instant) -> None:
-        """Give what was stored under an untrusted clock its true time, once that is known."""
-        step_s = self._clock_watch.step_s(now)
-        if step_s is None:
-            return
-        label = now.quality.label
-        alarms = self._table.restamp(step_s, label)
-        for alarm in alarms:
-            self._retained.note_alarm(alarm)
-
-        def change(body: bytes) -> bytes | None:
-            event = restamped(_decode_event(body), step_s, self._session, label)
-            return None if event is None else msgspec.json.encode(event)
-
-        count = await self.outbox.rewrite(change, alarms)
-        _log.warning("the clock was off by %.0f s; %d events have their true time", step_s, count)
-        self._publish(self._retained.open_alarms())
-
-    def _faults(self, now: Instant) -> list[Finding]:
-        """Return what has become wrong, or right again, with the agent itself."""
-        routes = {} if self.relay is None else {"mqtt": self.relay.is_online}
-        return [
-            Over(fault.condition, AGENT, fault.reason)
-            if fault.is_over
-            else self._home.agent_cause(fault.condition, now.utc_s, fault.reason)
-            for fault in self._health.check(
-                now, routes, self._certificate_ends_s, self.outbox.health.trouble or self._low
-            )
-        ]
-
-    async def _sound(self) -> None:
-        """Let the units near a forgotten alarm sound, and fall silent when somebody acts."""
-        sounding: set[str] = set()
-        while True:
-            wanted = sounding_units(self._table.open_events(), self._config.unit)
-            for unit_id in sorted(wanted | sounding):
-                level = int(unit_id in wanted)
-                argument = struct.pack("<BH", level, SOUND_S if level else 0)
-                unit = self.units[unit_id]
-                for kind in (CommandKind.LIGHT, CommandKind.BUZZER):
-                    unit.session.command(kind, argument)
-                unit.flush()
-            sounding = wanted
-            self._onsite_changed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REPEAT_S if sounding else None):
-                    await self._onsite_changed.wait()
-
-    def _take_unit_news(self, news: UnitNews, now: Instant) -> None:
+    def _take_news(self, news: UnitNews | BedNews | BedWarning, now: Instant) -> None:
         place = self._home.unit(news.unit).place
-        publication = self._retained.note_unit(
-            news.unit,
-            place,
-            now,
-            online=news.online,
-            reason=news.reason,
-            hello=news.hello,
-            status=news.status,
-        )
-        self._publish(publication)
-        if news.hello is not None:
-            self._remind_unit(news.unit)
+        self.routes.publish(self._retained.note(news, place, now))
+        if isinstance(news, UnitNews) and news.hello is not None:
+            self._acks.remind(news.unit, self._retained.open_events)
 
-    def _remind_unit(self, unit_id: str) -> None:
-        """Tell a unit that greets again how far its open alarms have come."""
-        for event in self._retained.open_events:
-            for origin in self._origins.get(event.alarm_id, ()):
-                if origin.unit == unit_id:
-                    self._acknowledge(origin, STAGES.get(event.state, Stage.STORED))
+    # -- the routes -----------------------------------------------------------------------
 
-    def _take_bed_news(self, news: BedNews, now: Instant) -> None:
-        publication = self._retained.note_bed(
-            news.bed,
-            news.unit,
-            news.place,
-            now,
-            occupied=news.occupied,
-            since_utc_s=news.since_utc_s,
-        )
-        self._publish(publication)
-
-    def _publish(self, publication: Publication) -> None:
-        if self.relay is not None:
-            self.relay.set_state(publication)
-
-    # -- the route ------------------------------------------------------------------------
-
-    def _make_relay(self) -> Relay:
-        mqtt = self._config.mqtt
-        assert mqtt is not None
-        password = None
-        if mqtt.password_file is not None:
-            try:
-                password = Path(mqtt.password_file).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError("mqtt.password_file", f"cannot be read ({error})") from None
-        home = self._config.home
-        tls = None
-        if mqtt.tls is not None:
-            tls = make_tls(mqtt.tls)
-            self._certificate_ends_s = tls.ends_s()
-        broker = Broker(
-            mqtt.host,
-            mqtt.port,
-            mqtt.client_id or re.sub(r"[^0-9A-Za-z]", "", f"anzhen{home.region}{home.home}"),
-            mqtt.username,
-            password,
-            mqtt.keepalive_s,
-            tls,
-        )
+    def _make_routes(self) -> Routes:
         hooks = Hooks(
             accepted=self._accepted,
+            passed=self._passed,
             command=self._command,
+            units=lambda: tuple(self.units),
+            time=self._take_time,
+        )
+        presence = Presence(
+            self._session,
             birth=lambda: self._retained.birth(self._clock.now()),
             will=lambda: self._retained.agent("lost", self._clock.now()),
-            online=lambda name, up: _log.info("route %s: %s", name, "up" if up else "down"),
         )
-        return Relay("mqtt", broker, self._profile, self.outbox, self._clock, hooks)
+        return Routes(self._config, self.outbox, self._clock, hooks, presence)
 
     async def _accepted(self, route: str, row: Row) -> None:
         now = self._clock.now()
         changes = self._table.notify(row.alarm_id, row.event, now)
         await self._commit(Batch(accepted=[(route, row.row)]), changes, now)
 
+    async def _passed(self, route: str, row: Row) -> None:
+        """Settle a row that a platform is not to hear of: nobody was notified."""
+        now = self._clock.now()
+        await self._commit(Batch(accepted=[(route, row.row)]), [], now)
+
     async def _command(self, command: Command) -> Response:
         now = self._clock.now()
         if command.name is CommandName.SNAPSHOT:
             for publication in self._retained.birth(now):
-                self._publish(publication)
+                self.routes.publish(publication)
             return Response(transaction=command.transaction, ok=True)
         response, changes = self._table.apply(command, now)
         await self._commit(Batch(), changes, now)
         return response
 
-
-_decode_event = msgspec.json.Decoder(AlarmEvent).decode
+    def _take_time(self, route: str, utc_s: float) -> None:
+        before = self._clock.now()
+        if self._clock.told(utc_s) and before.quality is Quality.NONE:
+            _log.warning("route %s told the time: %+.0f s", route, utc_s - before.utc_s)
 
 
 def _policy(alarm: AlarmConfig) -> Policy:

@@ -16,6 +16,9 @@ from typing import Protocol
 
 from edge_agent import BUILD_DATE_S
 
+TOLD_AHEAD_S = 10 * 365 * 86_400.0
+"""No gateway was switched off for longer: a platform that says so is wrong."""
+
 _TIME_ERROR = 5
 """Return value of adjtimex(2) while the kernel's clock is not synchronised."""
 _TIMEX_BYTES = 512
@@ -70,6 +73,10 @@ class Clock(Protocol):
         """Return a UTC that is past for sure, however wrong the clock is."""
         ...
 
+    def told(self, utc_s: float) -> bool:
+        """Take a platform's time if nobody better vouches for UTC; return whether it was."""
+        ...
+
     def host_boot(self) -> str:
         """Return a name of this boot of the host; monotonic times compare within one boot."""
         ...
@@ -88,12 +95,13 @@ class SystemClock:
 
     A Pi without a battery-backed clock may boot weeks in the past; until the kernel says
     that its clock is synchronised, UTC goes on from the floor (the later of the build date
-    and the last stored time).
+    and the last stored time), or from what a platform told.
     """
 
     def __init__(self) -> None:
         self._floor_s: float = BUILD_DATE_S
         self._started_s = time.monotonic()
+        self._told: tuple[float, float] | None = None
         self._adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
 
     def now(self) -> Instant:
@@ -101,7 +109,10 @@ class SystemClock:
         monotonic_s = time.monotonic()
         utc_s = time.time()
         quality = self._quality(utc_s)
-        if quality is Quality.NONE:
+        if quality is Quality.NONE and self._told is not None:
+            utc_s = self._told[1] + (monotonic_s - self._told[0])
+            quality = Quality.PLATFORM
+        elif quality is Quality.NONE:
             utc_s = max(utc_s, self._floor_s + (monotonic_s - self._started_s))
         return Instant(monotonic_s, utc_s, quality)
 
@@ -112,6 +123,18 @@ class SystemClock:
     def floor_s(self) -> float:
         """Return the later of the build date and the last stored time."""
         return self._floor_s
+
+    def told(self, utc_s: float) -> bool:
+        """Go on from a platform's time until the kernel's clock is synchronised.
+
+        It lies between the floor and `TOLD_AHEAD_S` after it, or is not believed.
+        """
+        if self.now().quality not in (Quality.NONE, Quality.PLATFORM):
+            return False
+        if not self._floor_s <= utc_s <= self._floor_s + TOLD_AHEAD_S:
+            return False
+        self._told = time.monotonic(), utc_s
+        return True
 
     def host_boot(self) -> str:
         """Return the kernel's boot id, or a new name where there is none."""

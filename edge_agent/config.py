@@ -27,6 +27,15 @@ Label = Annotated[
 Text = Annotated[
     str, msgspec.Meta(min_length=1, max_length=255, description="1 to 255 characters of text")
 ]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port, 1 to 65535")]
+Address = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}$",
+        description="HOST:PORT",
+    ),
+]
+Addresses = Annotated[list[Address], msgspec.Meta(max_length=8)]
 Minute = Annotated[
     str,
     msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM, 00:00 to 23:59"),
@@ -155,12 +164,45 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The broker of the native route."""
 
     host: Text
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="a port, 1 to 65535")] = 1883
+    port: Port = 1883
+    fallback: Addresses = []
+    """Further addresses of the same broker, tried in turn."""
     client_id: Identifier | None = None
     username: Text | None = None
     password_file: Text | None = None
     keepalive_s: Annotated[int, seconds(5, 600)] = 60
     tls: TlsConfig | None = None
+
+
+class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One more platform that gets every alarm, in its own words.
+
+    `host`, `port` and `keepalive_s` are of MQTT; a county route has `settings.url` instead.
+    """
+
+    name: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^[A-Za-z0-9_-]{1,32}$", description="1 to 32 letters, digits, _ or -"
+        ),
+    ]
+    profile: Literal["native", "thingsboard", "aliyun", "jetlinks", "huawei", "onenet", "county"]
+    host: Text | None = None
+    port: Port | None = None
+    fallback: Addresses = []
+    keepalive_s: Annotated[int, seconds(5, 600)] | None = None
+    tls: TlsConfig | None = None
+    reserve: bool = False
+    """Whether it only goes for what no other platform has accepted within 30 s."""
+    commands: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=16)] = (
+        "ack",
+        "dispatch",
+        "arrive",
+        "close",
+    )
+    """What the platform may ask."""
+    settings: dict[str, Any] = {}
+    """The profile's own keys, checked when the route is made."""
 
 
 class AlarmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -278,6 +320,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unit: Annotated[list[UnitConfig], msgspec.Meta(max_length=256)]
     person: Annotated[list[PersonConfig], msgspec.Meta(max_length=64)] = []
     mqtt: MqttConfig | None = None
+    route: Annotated[list[RouteConfig], msgspec.Meta(max_length=8)] = []
     alarm: AlarmConfig = AlarmConfig()
     rule: Annotated[list[RuleConfig], msgspec.Meta(max_length=32)] = []
     bed: BedConfig = BedConfig()
@@ -352,6 +395,7 @@ def check_references(config: Config) -> None:
     _check_unique("place", places)
     _check_unique("unit", [unit.id for unit in config.unit])
     _check_unique("person", [person.id for person in config.person])
+    _check_routes(config)
     _check_rules(config)
     named = {unit.person for unit in config.unit}
     for number, person in enumerate(config.person):
@@ -385,6 +429,41 @@ def check_references(config: Config) -> None:
             _check_spans(f"unit[{number}].radar", unit.radar)
         if unit.port in ports[:number]:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
+
+
+def _check_routes(config: Config) -> None:
+    names = ["mqtt"]  # of the native route, in the outbox and in `status`
+    if config.mqtt is not None:
+        _check_addresses("mqtt", config.mqtt.fallback)
+    for number, route in enumerate(config.route):
+        key = f"route[{number}]"
+        if route.name in names:
+            raise ConfigError(f"{key}.name", f"{route.name!r} is there twice")
+        names.append(route.name)
+        _check_addresses(key, route.fallback)
+        if route.profile != "county" and route.host is None:
+            raise ConfigError(f"{key}.host", "required key is missing")
+        if route.profile == "county":
+            for name in ("host", "port", "keepalive_s"):
+                if getattr(route, name) is not None:
+                    raise ConfigError(
+                        f"{key}.{name}", "not of a county route: settings.url says it"
+                    )
+    is_reserved = [route.reserve for route in config.route]
+    if config.mqtt is None and is_reserved and all(is_reserved):
+        raise ConfigError("route[0].reserve", "some route must go at once")
+
+
+def _check_addresses(key: str, addresses: list[str]) -> None:
+    for number, address in enumerate(addresses):
+        if not 0 < split_address(address)[1] < 65_536:
+            raise ConfigError(f"{key}.fallback[{number}]", "a port is 1 to 65535")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`; an IPv6 address stands in brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _check_rules(config: Config) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import ConfigError, load, parse
+from edge_agent.config import ConfigError, load, parse, split_address
 
 pytestmark = pytest.mark.fast
 
@@ -90,6 +90,57 @@ def test_unreadable_files_name_themselves(tmp_path: Path):
     assert str(broken.value).startswith(f"{path}: not TOML: ")
     assert "\n" not in str(broken.value)
     assert str(huge.value) == f"{path}: larger than 1000000 bytes"
+
+
+@pytest.mark.parametrize(
+    ("addition", "message"),
+    [
+        ("[[route]]\nname='a'\nprofile='ali'", "route[0].profile: invalid enum value 'ali'"),
+        ("[[route]]\nname='a'\nprofile='aliyun'", "route[0].host: required key is missing"),
+        (
+            "[[route]]\nname='a b'\nprofile='aliyun'\nhost='x'",
+            "route[0].name: expected `str` matching regex '^[A-Za-z0-9_-]{1,32}$'; allowed: 1 to 32 letters, digits, _ or -",
+        ),
+        (
+            "[[route]]\nname='mqtt'\nprofile='aliyun'\nhost='x'",
+            "route[0].name: 'mqtt' is there twice",
+        ),
+        (
+            "[[route]]\nname='a'\nprofile='aliyun'\nhost='x'\ntopic='t'",
+            "route[0].topic: unknown key; allowed here: name, profile, host, port, fallback, keepalive_s, tls, reserve, commands, settings",
+        ),
+        (
+            "[[route]]\nname='a'\nprofile='county'\nhost='x'",
+            "route[0].host: not of a county route: settings.url says it",
+        ),
+        (
+            "[[route]]\nname='a'\nprofile='county'\nkeepalive_s=60",
+            "route[0].keepalive_s: not of a county route: settings.url says it",
+        ),
+        (
+            "[[route]]\nname='a'\nprofile='aliyun'\nhost='x'\nfallback=['y']",
+            "route[0].fallback[0]: expected `str` matching regex",
+        ),
+        (
+            "[[route]]\nname='a'\nprofile='aliyun'\nhost='x'\nfallback=['y:70000']",
+            "route[0].fallback[0]: a port is 1 to 65535",
+        ),
+        ("[mqtt]\nhost='x'\nfallback=['y:0']", "mqtt.fallback[0]: a port is 1 to 65535"),
+        (
+            "[[route]]\nname='a'\nprofile='aliyun'\nhost='x'\nreserve=true",
+            "route[0].reserve: some route must go at once",
+        ),
+    ],
+)
+def test_a_mistake_in_a_route_names_its_place(addition, message):
+    with pytest.raises(ConfigError) as caught:
+        parse(tomllib.loads(GOOD + addition))
+    assert str(caught.value).startswith(message)
+
+
+def test_an_address_is_a_host_and_a_port():
+    assert split_address("broker.example:8883") == ("broker.example", 8883)
+    assert split_address("[2001:db8::1]:1883") == ("2001:db8::1", 1883)
 
 
 def test_what_is_expected_for_a_person_is_checked():

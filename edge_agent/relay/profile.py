@@ -119,7 +119,15 @@ class Refused:
     publication: Publication
 
 
-Incoming = Verdict | Asked | TimeTold | Refused
+@dataclass(frozen=True, slots=True)
+class AgentSeen:
+    """What stands on our own state topic: our word, an earlier run's will, or another agent's."""
+
+    state: str
+    session: str
+
+
+Incoming = Verdict | Asked | TimeTold | Refused | AgentSeen
 
 
 class PeerError(Exception):

@@ -1,92 +1,78 @@
-"""One route: takes what waits in the outbox, publishes it, and hands back what was accepted.
+"""One route over MQTT: its connections, one after the other, at one of its addresses.
 
 ```
- connect -> subscribe commands -> birth, retained state -> [ pending rows | state changes ] ...
-    ^                                                                  |
-    +---- full-jitter back-off, for ever <---- RouteDownError, deadline ----+
+ connect -> conversation ... ended
+    ^                          |
+    +---- next address, full-jitter back-off, for ever
 ```
+A connection that the broker ends again and again right after it came up, with nothing on its way,
+is what two clients with one id do to each other: that is said.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from edge_agent.alarm.command import Command, Response
-from edge_agent.clock import Clock, Quality
-from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Row, Telemetry
-from edge_agent.relay.mqtt import (
-    Broker,
-    Connection,
-    DatesRefusedError,
-    RouteDownError,
-    connected,
-)
-from edge_agent.relay.profiles.native import CommandError, NativeProfile, Publication
+from edge_agent.clock import Clock
+from edge_agent.relay.apart import apart
+from edge_agent.relay.conversation import Conversation
+from edge_agent.relay.mqtt import Broker, DatesRefusedError, RouteDownError, connected
+from edge_agent.relay.profile import Profile, Publication
+from edge_agent.relay.route import BACKOFF_FIRST_S, BACKOFF_SLOWEST_S, Presence, Standing
+from edge_agent.relay.tls import dates_floor_s
 
 _log = logging.getLogger(__name__)
 
-BACKOFF_FIRST_S = 1.0
-BACKOFF_SLOWEST_S = 30.0
-BATCH_ROWS = 1
-"""Rows asked for at a time: a new high alarm is behind at most one message of a backlog."""
-MAX_RESPONSES = 64
-MAX_TELEMETRY_ATTEMPTS = 3
-RETRY_PARKED_S = 60.0
-"""A parked row is tried again this often, after everything else. Parking takes three connections
-that took our birth and then ended on that very row; it must not outlast the cause for long."""
+SETTLED_S = 30.0
+"""A connection that lasted this long was a good one: the next one is tried soon."""
+TAKEOVERS = 3
+"""Connections in a row that ended sooner, with nothing on its way, before it is called a fight."""
 
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the composition root lends a route."""
-
-    accepted: Callable[[str, Row], Awaitable[None]]
-    """A route has accepted a row: store that."""
-    command: Callable[[Command], Awaitable[Response]]
-    birth: Callable[[], list[Publication]]
-    """Birth and all retained state, published on every connection."""
-    will: Callable[[], Publication]
-    online: Callable[[str, bool], None]
-    """The route came up or went down."""
+FIGHT = "connections end at once: is the client id in use elsewhere?"
 
 
 class Relay:
-    """Publishes to one broker under the native profile."""
+    """Publishes to one platform over MQTT, under its profile."""
 
     def __init__(
         self,
         name: str,
-        broker: Broker,
-        profile: NativeProfile,
-        outbox: Outbox,
+        brokers: list[Broker],
+        profile: Profile,
         clock: Clock,
-        hooks: Hooks,
+        conversation: Conversation,
+        standing: Standing,
+        presence: Presence | None = None,
     ) -> None:
+        """Put it together.
+
+        Args:
+            name: of the route.
+            brokers: the addresses, in the order they are tried; the profile's login goes to each.
+            profile: the platform's.
+            clock: the clock.
+            conversation: what is said and heard, with the same profile and standing.
+            standing: shows how the route stands.
+            presence: birth and will, where the platform knows them.
+        """
         self.name = name
-        self.is_online = False
-        self.parked = 0
-        self._broker = broker
+        self.standing = standing
+        self._brokers = brokers
+        self._at = 0
         self._profile = profile
-        self._outbox = outbox
         self._clock = clock
-        self._hooks = hooks
-        self._wake = asyncio.Event()
-        self._states: dict[str, Publication] = {}
-        self._responses: list[Publication] = []
-        self._unanswered: Row | Telemetry | None = None
-        self._telemetry_attempts = 0
+        self._conversation = conversation
+        self._presence = presence
+        self._short = 0
 
     def wake(self) -> None:
         """Say that the outbox has something new."""
-        self._wake.set()
+        self._conversation.wake()
 
     def set_state(self, publication: Publication) -> None:
         """Publish a retained state; only the newest of a topic matters."""
-        self._states[publication.topic] = publication
-        self._wake.set()
+        self._conversation.set_state(publication)
 
     async def run(self) -> None:
         """Connect, and again after every loss, for ever."""
@@ -94,117 +80,77 @@ class Relay:
         complained = False
         dates_from_s = None
         while True:
+            began_s, why = self._clock.now().monotonic_s, ""
             try:
-                async with connected(
-                    self._broker, self._hooks.will(), self._clock.outside, dates_from_s
-                ) as connection:
-                    if complained:
-                        _log.warning("route %s: back", self.name)
-                    complained, wait_s = False, BACKOFF_FIRST_S
-                    await self._serve(connection)
+                await self._connect(dates_from_s)
             except DatesRefusedError as error:
-                now = self._clock.now()
-                if dates_from_s is None and now.quality is Quality.NONE:
+                floor_s = dates_floor_s(self._clock)
+                if dates_from_s is None and floor_s is not None:
                     _log.warning("route %s: %s; the clock is to blame", self.name, error)
-                    dates_from_s = self._clock.floor_s()
+                    dates_from_s = floor_s
                     continue
-                if not complained:
-                    complained = True
-                    _log.warning("route %s: %s; trying again for ever", self.name, error)
+                why = str(error)
             except RouteDownError as error:
-                if not complained:
-                    complained = True
-                    _log.warning("route %s: %s; trying again for ever", self.name, error)
+                why = str(error)
             finally:
+                was_online = self.standing.is_online
                 self._set_online(False)
             dates_from_s = None
+            self.standing.error = why
+            lasted_s = self._clock.now().monotonic_s - began_s
+            if was_online and lasted_s >= SETTLED_S:  # a good address: tried again first
+                wait_s, complained = BACKOFF_FIRST_S, False
+                self._at -= 1
+            if not complained:
+                complained = True
+                _log.warning("route %s: %s; trying again for ever", self.name, why)
+            await self._look_for_a_fight(was_online=was_online, lasted_s=lasted_s)
             await asyncio.sleep(wait_s * random.random())  # noqa: S311 (full jitter, no secret)
-            wait_s = min(2 * wait_s, BACKOFF_SLOWEST_S)
+            self._at = (self._at + 1) % len(self._brokers)
+            if self._at == 0:
+                wait_s = min(2 * wait_s, BACKOFF_SLOWEST_S)
+
+    async def _connect(self, dates_from_s: float | None) -> None:
+        """Talk on one connection until it ends.
+
+        Raises:
+            RouteDownError: it ended, or there was none.
+        """
+        login = self._profile.login(self._conversation.stamps.next())
+        broker = replace(
+            self._brokers[self._at],
+            client_id=login.client_id,
+            username=login.username,
+            password=login.password,
+        )
+        will = None if self._presence is None else self._presence.will()
+        async with connected(broker, will, self._clock.outside, dates_from_s) as connection:
+            await self._conversation.greet(connection)
+            self._set_online(True)
+            settled = asyncio.get_running_loop().call_later(SETTLED_S, self._settle)
+            try:
+                await apart(self._conversation.hold(connection))
+            except* RouteDownError as errors:
+                raise RouteDownError(str(errors.exceptions[0])) from None
+            finally:
+                settled.cancel()
+
+    async def _look_for_a_fight(self, *, was_online: bool, lasted_s: float) -> None:
+        was_busy = await self._conversation.ended()
+        if not was_online or lasted_s >= SETTLED_S:
+            return
+        self._short = 0 if was_busy else self._short + 1
+        if self._short == TAKEOVERS:
+            self.standing.trouble = FIGHT
+            _log.error("route %s: %s", self.name, FIGHT)
+
+    def _settle(self) -> None:
+        self._short = 0
+        if self.standing.trouble == FIGHT:
+            self.standing.trouble = None
 
     def _set_online(self, online: bool) -> None:
-        if online != self.is_online:
-            self.is_online = online
-            self._hooks.online(self.name, online)
-
-    async def _serve(self, connection: Connection) -> None:
-        await connection.subscribe(self._profile.command_filter)
-        self._states.clear()
-        for publication in self._hooks.birth():
-            await connection.publish(publication)
-        self._set_online(True)
-        self._wake.set()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen(connection), name=f"{self.name} commands")
-                group.create_task(self._send(connection), name=f"{self.name} sender")
-                group.create_task(self._retry_parked(), name=f"{self.name} parked rows")
-        except* RouteDownError as errors:
-            await self._count_attempt()
-            raise RouteDownError(str(errors.exceptions[0])) from None
-
-    async def _count_attempt(self) -> None:
-        """Count a connection that ended while a row had no answer."""
-        row, self._unanswered = self._unanswered, None
-        if isinstance(row, Telemetry):
-            self._telemetry_attempts += 1
-            if self._telemetry_attempts >= MAX_TELEMETRY_ATTEMPTS:
-                _log.error("route %s: left %s out", self.name, row.topic)
-                await self._pass(row)
-        elif row is not None and await self._outbox.count_attempt(self.name, row.row):
-            self.parked += 1
-            _log.error("route %s: parked %s event %d", self.name, row.alarm_id, row.event)
-
-    async def _send(self, connection: Connection) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while await self._send_next(connection):
-                pass
-
-    async def _retry_parked(self) -> None:
-        while True:
-            await asyncio.sleep(RETRY_PARKED_S)
-            if self.parked:
-                self.parked = 0
-                await self._outbox.unpark(self.name)
-                self._wake.set()
-
-    async def _send_next(self, connection: Connection) -> bool:
-        """Send what is most urgent; False when nothing waits."""
-        for row in await self._outbox.pending(self.name, BATCH_ROWS):
-            self._unanswered = row
-            await connection.publish(self._profile.alarm(row.alarm_id, row.body))
-            self._unanswered = None
-            await self._hooks.accepted(self.name, row)
-            return True
-        if self._responses:
-            await connection.publish(self._responses.pop(0))
-            return True
-        if self._states:
-            await connection.publish(self._states.pop(next(iter(self._states))))
-            return True
-        for message in await self._outbox.telemetry(self.name, 1):
-            self._unanswered = message
-            await connection.publish(self._profile.telemetry(message.topic, message.body))
-            self._unanswered = None
-            await self._pass(message)
-            return True
-        return False
-
-    async def _pass(self, message: Telemetry) -> None:
-        self._telemetry_attempts = 0
-        await self._outbox.passed(self.name, message.row, self._clock.now().utc_s)
-
-    async def _listen(self, connection: Connection) -> None:
-        async for arrived in connection.messages():
-            name = arrived.topic.rsplit("/", 1)[-1]
-            try:
-                command = self._profile.command(arrived.topic, arrived.payload, arrived.retained)
-            except CommandError as error:
-                _log.warning("route %s: refused a command: %s", self.name, error)
-                response = Response(transaction="", ok=False, error=str(error))
-            else:
-                response = await self._hooks.command(command)
-            if len(self._responses) < MAX_RESPONSES:
-                self._responses.append(self._profile.response(name, response))
-                self._wake.set()
+        if online != self.standing.is_online:
+            self.standing.is_online = online
+            self.standing.error = None
+            _log.info("route %s: %s", self.name, "up" if online else "down")

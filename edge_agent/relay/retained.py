@@ -8,14 +8,14 @@ from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import AgentStamp, Alarm, AlarmEvent
 from edge_agent.clock import Instant, format_utc
+from edge_agent.pipeline.findings import BedNews, BedWarning, UnitNews
+from edge_agent.relay.profile import Publication
 from edge_agent.relay.profiles.native import (
     AgentState,
     NativeProfile,
     Occupancy,
-    Publication,
     UnitState,
 )
-from protocol.messages import Hello, Status
 
 
 class RetainedState:
@@ -61,56 +61,51 @@ class RetainedState:
         else:
             self._open.pop(alarm.alarm_id, None)
 
-    def note_unit(
-        self,
-        unit: str,
-        place: str,
-        now: Instant,
-        *,
-        online: bool,
-        reason: str | None,
-        hello: Hello | None,
-        status: Status | None,
-    ) -> Publication:
-        """Take news of a unit."""
-        state = self._units.get(unit) or UnitState(unit=unit, state="", place=place, at="")
+    def note(self, news: UnitNews | BedNews | BedWarning, place: str, now: Instant) -> Publication:
+        """Take news of a unit or a bed in a place, and return what its topic says now."""
+        if isinstance(news, UnitNews):
+            return self._note_unit(news, place, now)
+        if isinstance(news, BedNews):
+            occupancy = Occupancy(
+                place=news.place,
+                occupied=news.occupied,
+                since=format_utc(news.since_utc_s),
+                at=format_utc(now.utc_s),
+                bed=news.bed,
+                unit=news.unit,
+            )
+        else:
+            occupancy = self._warned(news, now)
+        self._occupancy[news.place] = occupancy
+        return self._profile.occupancy(occupancy)
+
+    def _note_unit(self, news: UnitNews, place: str, now: Instant) -> Publication:
+        state = self._units.get(news.unit) or UnitState(
+            unit=news.unit, state="", place=place, at=""
+        )
         state = replace(
             state,
-            state="online" if online else "lost",
+            state="online" if news.online else "lost",
             at=format_utc(now.utc_s),
-            reason=reason,
+            reason=news.reason,
         )
-        if hello is not None:
-            state = replace(state, firmware=hello.firmware, profile=hello.profile)
-        if status is not None:
-            state = replace(state, battery_mv=status.battery_mv, backlog=status.backlog)
-        self._units[unit] = state
+        if news.hello is not None:
+            state = replace(state, firmware=news.hello.firmware, profile=news.hello.profile)
+        if news.status is not None:
+            state = replace(state, battery_mv=news.status.battery_mv, backlog=news.status.backlog)
+        self._units[news.unit] = state
         return self._profile.unit_state(state)
 
-    def note_bed(
-        self, bed: str, unit: str, place: str, now: Instant, *, occupied: bool, since_utc_s: float
-    ) -> Publication:
-        """Take news of a bed."""
-        occupancy = Occupancy(
-            place=place,
-            occupied=occupied,
-            since=format_utc(since_utc_s),
-            at=format_utc(now.utc_s),
-            bed=bed,
-            unit=unit,
-        )
-        self._occupancy[place] = occupancy
-        return self._profile.occupancy(occupancy)
-
-    def note_bed_warning(
-        self, bed: str, unit: str, place: str, now: Instant, *, what: str, at_utc_s: float
-    ) -> Publication:
-        """Take that somebody sits up in a bed; it stands until the bed's next news."""
-        occupancy = self._occupancy.get(place)
-        if occupancy is None or occupancy.bed != bed:
+    def _warned(self, news: BedWarning, now: Instant) -> Occupancy:
+        """Return that somebody sits up in a bed; it stands until the bed's next news."""
+        occupancy = self._occupancy.get(news.place)
+        if occupancy is None or occupancy.bed != news.bed:
             occupancy = Occupancy(
-                place=place, occupied=True, since=format_utc(at_utc_s), at="", bed=bed, unit=unit
+                place=news.place,
+                occupied=True,
+                since=format_utc(news.at_utc_s),
+                at="",
+                bed=news.bed,
+                unit=news.unit,
             )
-        occupancy = replace(occupancy, at=format_utc(now.utc_s), warning=what)
-        self._occupancy[place] = occupancy
-        return self._profile.occupancy(occupancy)
+        return replace(occupancy, at=format_utc(now.utc_s), warning=news.what)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.clock import parse_utc_form
+from edge_agent.clock import Clock, Quality, parse_utc_form
 from edge_agent.config import ConfigError, TlsConfig
 
 NO_CHECK_TIME = 0x200000
@@ -62,8 +62,8 @@ class Tls:
             raise OSError(f"{self.cert_file}: {error}") from None
 
 
-def make_tls(config: TlsConfig) -> Tls:
-    """Check the files once, at the start.
+def make_tls(config: TlsConfig, table: str = "mqtt.tls") -> Tls:
+    """Check the files once, at the start; `table` is what mistakes are named by.
 
     Raises:
         ConfigError: one of them cannot be used.
@@ -71,20 +71,29 @@ def make_tls(config: TlsConfig) -> Tls:
     tls = Tls(config.ca_file, config.cert_file, config.key_file)
     for key, path in (("ca_file", config.ca_file), ("cert_file", config.cert_file)):
         if path is not None and not Path(path).is_file():
-            raise ConfigError(f"mqtt.tls.{key}", f"no file {path!r}")
+            raise ConfigError(f"{table}.{key}", f"no file {path!r}")
     if config.key_file is not None:
         try:
             mode = Path(config.key_file).stat().st_mode
         except OSError as error:
-            raise ConfigError("mqtt.tls.key_file", f"cannot be read ({error.strerror})") from None
+            raise ConfigError(f"{table}.key_file", f"cannot be read ({error.strerror})") from None
         if mode & 0o077:
-            raise ConfigError("mqtt.tls.key_file", "others may read it: chmod 600")
+            raise ConfigError(f"{table}.key_file", "others may read it: chmod 600")
     try:
         tls.context(check_dates=True)
         tls.ends_s()
     except OSError as error:
-        raise ConfigError("mqtt.tls", f"not usable ({error})") from None
+        raise ConfigError(table, f"not usable ({error})") from None
     return tls
+
+
+def dates_floor_s(clock: Clock) -> float | None:
+    """Return a time that is past for sure while nobody vouches for the host's clock, else None.
+
+    OpenSSL goes by the host's clock; that a platform told the time makes no difference to it.
+    """
+    is_untrusted = clock.now().quality in (Quality.NONE, Quality.PLATFORM)
+    return clock.floor_s() if is_untrusted else None
 
 
 def is_about_dates(error: BaseException | None) -> bool:

@@ -110,6 +110,10 @@ class Waiting:
         self._settling.add((row.alarm_id, row.event))
         return row
 
+    def holds(self, key: str) -> bool:
+        """Return whether a row waits for the reply of that key."""
+        return any(key in one.keys for one in self._tries.values())
+
     def stored(self, row: Row) -> None:
         """Note that what a verdict made of a row is stored."""
         if (row.alarm_id, row.event) in self._settling:
@@ -127,6 +131,12 @@ class Waiting:
         for tried in silent:
             self.put_aside(tried.row, now_s, chance)
         return [tried.row for tried in silent]
+
+    def newest(self) -> Row | None:
+        """Return what went last of the rows that wait for a reply."""
+        flying = (one for one in self._tries.values() if one.is_in_flight)
+        newest = max(flying, key=lambda one: one.due_s, default=None)
+        return None if newest is None else newest.row
 
     def lost(self) -> None:
         """Note that the connection ended: what was in flight goes again at once."""

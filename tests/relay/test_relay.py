@@ -2,17 +2,21 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from edge_agent.alarm.alarm import State
 from edge_agent.alarm.command import Response
+from edge_agent.config import HomeConfig, MqttConfig
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Batch
-from edge_agent.relay.mqtt import Broker
+from edge_agent.outbox.rows import Batch, Telemetry
+from edge_agent.relay.making import Maker
+from edge_agent.relay.profile import Publication
 from edge_agent.relay.profiles.native import AgentState, NativeProfile
-from edge_agent.relay.relay import Hooks, Relay
+from edge_agent.relay.route import Hooks, Presence
 from edge_agent.simulator.conductor import Conductor, LockstepLoop, VirtualClock
 from tests.test_outbox import make_alarm
 
+HOME = HomeConfig(region="640302001001", home="h1")
 CONNACK, SUBACK, PUBACK = b"\x20\x02\x00\x00", b"\x90\x03", b"\x40\x02"
 
 
@@ -59,7 +63,7 @@ class MiniBroker:
 
 
 @asynccontextmanager
-async def running(tmp_path, conductor):
+async def running(tmp_path, conductor, states=()):
     mini = MiniBroker()
     server = await asyncio.start_server(mini.serve, "127.0.0.1", 0)
     clock = VirtualClock(conductor, 1_795_400_000.0, 1)
@@ -74,9 +78,11 @@ async def running(tmp_path, conductor):
         return Response(transaction=command.transaction, ok=True)
 
     birth = profile.agent_state(AgentState("online", "s", "0", "ntp", None))
-    hooks = Hooks(accepted, command, lambda: [birth], lambda: birth, lambda name, up: None)
     port = server.sockets[0].getsockname()[1]
-    relay = Relay("mqtt", Broker("127.0.0.1", port, "me"), profile, outbox, clock, hooks)
+    relay, _ = Maker(HOME, outbox, clock, Hooks(accepted, accepted, command)).native(
+        MqttConfig(host="127.0.0.1", port=port),
+        Presence("s", lambda: [birth, *states], lambda: birth),
+    )
     task = asyncio.create_task(relay.run())
     try:
         yield mini, outbox, relay
@@ -91,11 +97,11 @@ async def running(tmp_path, conductor):
         await outbox.close()
 
 
-def run(story, tmp_path):
+def run(story, tmp_path, states=()):
     conductor = Conductor()
 
     async def play():
-        async with running(tmp_path, conductor) as parts:
+        async with running(tmp_path, conductor, states) as parts:
             await story(*parts)
 
     with asyncio.Runner(loop_factory=lambda: LockstepLoop(conductor)) as runner:
@@ -121,6 +127,32 @@ def test_a_row_that_ends_the_connection_three_times_is_parked_and_the_next_goes(
     run(story, tmp_path)
 
 
+def test_telemetry_that_ends_the_connection_three_times_is_left_out_and_the_next_goes(tmp_path):
+    async def story(mini, outbox, relay):
+        mini.refuse = {"bad"}
+        lane = [Telemetry(f"vitals/{name}", b"{}") for name in ("bad", "good")]
+        await outbox.put(Batch(telemetry=lane), 1.0)
+        relay.wake()
+        await asyncio.sleep(60)
+        assert mini.published[-1] == "good"
+        assert mini.connections == 4
+        assert relay.standing.parked == 0
+
+    run(story, tmp_path)
+
+
+def test_an_alarm_goes_before_all_that_is_said_again_on_a_new_connection(tmp_path):
+    states = [Publication(f"x/{number}", b"", retain=True) for number in range(30)]
+
+    async def story(mini, outbox, relay):
+        await outbox.put(Batch([make_alarm("a", state=State.CONFIRMED)]), 1.0)
+        await asyncio.sleep(5)
+        assert mini.published[:2] == ["state", "a"]
+        assert mini.published[2:] == [str(number) for number in range(30)]
+
+    run(story, tmp_path, states)
+
+
 def test_birth_is_published_on_every_connection(tmp_path):
     async def story(mini, outbox, relay):
         await asyncio.sleep(1)
@@ -137,9 +169,28 @@ def test_an_event_is_published_byte_for_byte_as_it_was_stored(tmp_path):
     async def story(mini, outbox, relay):
         await outbox.put(Batch([make_alarm("a", state=State.CONFIRMED)]), 1.0)
         (row,) = await outbox.pending("mqtt", 1)
-        assert relay._profile.alarm("a", row.body).payload == row.body
+        assert relay._profile.deliver(row.body, None).publications[0].payload == row.body
         relay.wake()
         await asyncio.sleep(5)
         assert mini.published == ["state", "a"]
+
+    run(story, tmp_path)
+
+
+def test_the_address_of_a_connection_that_lasted_is_the_next_one_that_is_tried(
+    tmp_path, unused_tcp_port
+):
+    async def story(mini, outbox, relay):
+        relay._brokers.append(replace(relay._brokers[0], port=unused_tcp_port))
+        await asyncio.sleep(40)
+        mini.writers[0].close()
+        await asyncio.sleep(2)
+        assert mini.connections == 2
+        assert relay._at == 0
+        mini.writers[1].close()  # and of one that did not last, another
+        await asyncio.sleep(0.01)
+        while relay._at == 0:
+            await asyncio.sleep(0.1)
+        assert relay._at == 1
 
     run(story, tmp_path)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from edge_agent.clock import Instant, Quality, SystemClock
-from edge_agent.config import ConfigError, TlsConfig
+from edge_agent.config import ConfigError, HomeConfig, MqttConfig, TlsConfig
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.relay.mqtt import Broker
+from edge_agent.relay.making import Maker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile
-from edge_agent.relay.relay import Hooks, Relay
-from edge_agent.relay.tls import Tls, end_of, make_tls
+from edge_agent.relay.route import Hooks, Presence
+from edge_agent.relay.tls import end_of, make_tls
 from tests.relay.authority import Authority
 from tests.relay.test_relay import MiniBroker
 
@@ -44,21 +44,31 @@ class Clock(SystemClock):
         return Instant(now.monotonic_s, now.utc_s, self.quality)
 
 
-async def outcome(tmp_path, authority, certificate, clock, host="localhost", ca=None):
+async def outcome(
+    tmp_path, authority, certificate, clock, host="localhost", ca=None, *, mine=None, asks=False
+):
     """Whether a birth arrives at a broker with a certificate within a few attempts."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
+    if asks:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(authority.ca)
+    cert_file, key_file = map(str, mine) if mine else (None, None)
     mini = MiniBroker()
     server = await asyncio.start_server(mini.serve, "localhost", 0, ssl=context)
     outbox = Outbox(tmp_path / "o.db", ["mqtt"], clock.outside)
     await outbox.open()
     profile = NativeProfile("640302001001", "h1")
     birth = profile.agent_state(AgentState("online", "s", "0", "ntp", None))
-    hooks = Hooks(None, None, lambda: [birth], lambda: birth, lambda name, up: None)
-    broker = Broker(
-        host, server.sockets[0].getsockname()[1], "me", tls=Tls(str(ca or authority.ca))
+    config = MqttConfig(
+        host=host,
+        port=server.sockets[0].getsockname()[1],
+        tls=TlsConfig(ca_file=str(ca or authority.ca), cert_file=cert_file, key_file=key_file),
     )
-    task = asyncio.create_task(Relay("mqtt", broker, profile, outbox, clock, hooks).run())
+    presence = Presence("s", lambda: [birth], lambda: birth)
+    home = HomeConfig(region="640302001001", home="h1")
+    relay, _ = Maker(home, outbox, clock, Hooks(None, None, None)).native(config, presence)
+    task = asyncio.create_task(relay.run())
     try:
         for _ in range(100):
             await asyncio.sleep(0.02)
@@ -80,6 +90,20 @@ def test_a_good_certificate_is_taken_with_any_clock(tmp_path, authority):
     good = authority.issue("good")
     for quality in (Quality.NTP, Quality.NONE):
         assert arrives(tmp_path, authority, good, Clock(quality, 0.0))
+
+
+def test_a_broker_that_asks_who_we_are_is_shown_our_certificate(tmp_path, authority):
+    good, mine = authority.issue("asking"), authority.issue("gateway")
+    clock = Clock(Quality.NTP, 0.0)
+
+    assert arrives(tmp_path, authority, good, clock, mine=mine, asks=True)
+    assert not arrives(tmp_path, authority, good, clock, asks=True)
+
+
+def test_a_time_that_only_a_platform_told_does_not_silence_tls(tmp_path, authority):
+    early = authority.issue("early-by-the-host", from_days=20.0)
+
+    assert arrives(tmp_path, authority, early, Clock(Quality.PLATFORM, time.time() - DAY_S))
 
 
 def test_a_clock_weeks_in_the_past_does_not_silence_tls(tmp_path, authority):

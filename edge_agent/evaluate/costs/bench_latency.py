@@ -209,8 +209,7 @@ async def _play_falls(falls: int, broker_port: int, folder: Path) -> list[float]
             lambda: (
                 len(pairs) == falls
                 and all(unit.session.state == "online" for unit in agent.units.values())
-                and agent.relay is not None
-                and agent.relay.is_online
+                and all(route.standing.is_online for route in agent.routes.all)
             ),
             "the agent did not come up",
         )

@@ -18,10 +18,10 @@ from typing import Annotated
 
 import msgspec
 
+from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import CommandName, Response
 from edge_agent.relay.profile import (
     REPLY_S,
-    Answer,
     Asked,
     CommandError,
     Delivery,
@@ -35,18 +35,12 @@ from edge_agent.relay.profile import (
     decode,
     make_command,
 )
-from edge_agent.relay.profiles.fields import (
-    event_fields,
-    read_event,
-    read_measured,
-    why_skipped,
-)
+from edge_agent.relay.profiles.fields import Measured, Value
+from edge_agent.relay.profiles.platform import OK, PlatformProfile, answer_of
 
 LOGIN_TIMESTAMP_MS = 2_524_608_000_000
 """The platform signs it and does not compare it: the SDK's own constant needs no clock."""
 
-OK = 200
-TOO_MANY = 429
 ID_RANGE = 2**32
 """`id` is a number as text, once a day for a device; milliseconds modulo this are that."""
 
@@ -78,14 +72,14 @@ class _Service(msgspec.Struct):
     params: Parameters = msgspec.field(default_factory=Parameters)
 
 
-class AliyunProfile:
+class AliyunProfile(PlatformProfile):
     """Events up and their codes back, services down."""
 
     reply_s: float | None = REPLY_S
 
     def __init__(self, settings: AliyunSettings, route: str) -> None:
+        super().__init__(route, drills=settings.drills)
         self._settings = settings
-        self._route = route
         self._prefix = f"/sys/{settings.product_key}/{settings.device_name}/thing/"
 
     @property
@@ -112,33 +106,17 @@ class AliyunProfile:
             sign.upper(),
         )
 
-    def greet(self, units: tuple[str, ...], stamp: Stamp) -> tuple[Publication, ...]:
-        """Return nothing: the platform knows that a device is there by its connection."""
-        return ()
-
-    def ask_time(self, stamp: Stamp) -> Publication | None:
-        """Return None: the login needs no clock."""
-        return None
-
-    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
-        """Return an event of the thing model, at the time it was made."""
-        event = read_event(body)
-        skipped = why_skipped(event, drills=self._settings.drills)
-        if skipped is not None:
-            return Delivery(skipped=skipped)
-        fields = event_fields(event)
+    def alarm(self, event: AlarmEvent, fields: dict[str, Value], stamp: Stamp) -> Delivery:
+        """Return an event of the thing model."""
         params = {"value": fields, "time": fields["at_ms"]}
         return self._post(self._settings.event, params, stamp)
 
-    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
-        """Return vital signs as properties of their minute."""
-        measured = read_measured(topic, body)
-        if measured is None or not measured.values:
-            return Delivery(skipped="nothing that this platform takes")
+    def measured(self, measured: Measured, stamp: Stamp) -> Delivery:
+        """Return properties; the thing model's bool is 0 or 1."""
         at_ms = round(measured.utc_s * 1000)
         params = {
             name: {"value": int(value) if isinstance(value, bool) else value, "time": at_ms}
-            for name, value in measured.values.items()  # the thing model's bool is 0 or 1
+            for name, value in measured.values.items()
         }
         return self._post("property", params, stamp)
 
@@ -153,7 +131,7 @@ class AliyunProfile:
         rest = topic.removeprefix(self._prefix)
         if rest.startswith("event/") and rest.endswith("/post_reply"):
             reply = decode(payload, _Reply)
-            return Verdict(_answer(reply.code), reply.id, f"{reply.code} {reply.message}"[:120])
+            return Verdict(answer_of(reply.code), reply.id, f"{reply.code} {reply.message}"[:120])
         if rest.startswith("service/"):
             if retained:
                 raise CommandError("a retained command is refused")
@@ -184,10 +162,3 @@ class AliyunProfile:
         }
         topic = f"{self._prefix}event/{identifier}/post"
         return Delivery((Publication(topic, msgspec.json.encode(body)),), key)
-
-
-def _answer(code: int) -> Answer:
-    """Return what a code means: 429 and 5xx pass by themselves, the rest does not."""
-    if code == OK:
-        return Answer.ACCEPTED
-    return Answer.RETRY if code == TOO_MANY or 500 <= code < 600 else Answer.REJECTED

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Response
 from edge_agent.clock import format_utc
 from edge_agent.relay.profile import (
@@ -35,17 +36,8 @@ from edge_agent.relay.profile import (
     decode,
     make_command,
 )
-from edge_agent.relay.profiles.fields import (
-    Value,
-    event_fields,
-    format_time,
-    read_event,
-    read_measured,
-    why_skipped,
-)
-
-MAX_TIME_MS = 4_102_444_800_000
-"""2100-01-01: no platform's time is later."""
+from edge_agent.relay.profiles.fields import Measured, Value, format_time
+from edge_agent.relay.profiles.platform import MAX_TIME_MS, PlatformProfile
 
 _Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 
@@ -79,14 +71,12 @@ class _EventsDown(msgspec.Struct):
     services: Annotated[list[_EventDown], msgspec.Meta(max_length=16)]
 
 
-class HuaweiProfile:
+class HuaweiProfile(PlatformProfile):
     """Properties up, commands down, the platform's time on request."""
 
-    reply_s: float | None = None
-
     def __init__(self, settings: HuaweiSettings, route: str) -> None:
+        super().__init__(route, drills=settings.drills)
         self._settings = settings
-        self._route = route
         self._prefix = f"$oc/devices/{settings.device_id}/sys/"
 
     @property
@@ -102,10 +92,6 @@ class HuaweiProfile:
         check = int(stamp.is_trusted)
         return Login(f"{one.device_id}_0_{check}_{hour}", one.device_id, sign)
 
-    def greet(self, units: tuple[str, ...], stamp: Stamp) -> tuple[Publication, ...]:
-        """Return nothing: the platform knows that a device is there by its connection."""
-        return ()
-
     def ask_time(self, stamp: Stamp) -> Publication | None:
         """Return the question for the time."""
         service = {
@@ -117,21 +103,12 @@ class HuaweiProfile:
         body = {"object_device_id": self._settings.device_id, "services": [service]}
         return self._publication("events/up", body)
 
-    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
-        """Return an event as a report of the alarm service, at the time it was made."""
-        event = read_event(body)
-        skipped = why_skipped(event, drills=self._settings.drills)
-        if skipped is not None:
-            return Delivery(skipped=skipped)
-        fields = event_fields(event)
-        at_s = int(fields["at_ms"]) / 1000
-        return self._report(self._settings.alarm_service, fields, at_s)
+    def alarm(self, event: AlarmEvent, fields: dict[str, Value], stamp: Stamp) -> Delivery:
+        """Return a report of the alarm service."""
+        return self._report(self._settings.alarm_service, fields, int(fields["at_ms"]) / 1000)
 
-    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
-        """Return vital signs as a report of their service and minute."""
-        measured = read_measured(topic, body)
-        if measured is None or not measured.values:
-            return Delivery(skipped="nothing that this platform takes")
+    def measured(self, measured: Measured, stamp: Stamp) -> Delivery:
+        """Return a report of the service of vital signs."""
         return self._report(self._settings.vitals_service, measured.values, measured.utc_s)
 
     def read(self, topic: str, payload: bytes, retained: bool) -> Incoming:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Response
 from edge_agent.relay.profile import (
     Asked,
@@ -34,15 +35,8 @@ from edge_agent.relay.profile import (
     decode,
     make_command,
 )
-from edge_agent.relay.profiles.fields import (
-    event_fields,
-    read_event,
-    read_measured,
-    why_skipped,
-)
-
-MAX_TIME_MS = 4_102_444_800_000
-"""2100-01-01: no platform's time is later."""
+from edge_agent.relay.profiles.fields import Measured, Value
+from edge_agent.relay.profiles.platform import MAX_TIME_MS, PlatformProfile
 
 _Level = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -73,14 +67,12 @@ class _Time(msgspec.Struct):
     timestamp: Annotated[int, msgspec.Meta(gt=0, le=MAX_TIME_MS)]
 
 
-class JetLinksProfile:
+class JetLinksProfile(PlatformProfile):
     """Events up, functions down, the platform's time on request."""
 
-    reply_s: float | None = None
-
     def __init__(self, settings: JetLinksSettings, route: str) -> None:
+        super().__init__(route, drills=settings.drills)
         self._settings = settings
-        self._route = route
         self._prefix = f"/{settings.product_id}/{settings.device_id}/"
 
     @property
@@ -96,29 +88,17 @@ class JetLinksProfile:
         # The platform's rule is MD5; it is no secret's only guard where the route has TLS.
         return Login(one.device_id, username, hashlib.md5(signed).hexdigest())  # noqa: S324
 
-    def greet(self, units: tuple[str, ...], stamp: Stamp) -> tuple[Publication, ...]:
-        """Return nothing: the platform knows that a device is there by its connection."""
-        return ()
-
     def ask_time(self, stamp: Stamp) -> Publication | None:
         """Return the question for the time."""
         return self._publication("time-sync", {"messageId": str(stamp.number)})
 
-    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
-        """Return an event, at the time it was made."""
-        event = read_event(body)
-        skipped = why_skipped(event, drills=self._settings.drills)
-        if skipped is not None:
-            return Delivery(skipped=skipped)
-        fields = event_fields(event)
+    def alarm(self, event: AlarmEvent, fields: dict[str, Value], stamp: Stamp) -> Delivery:
+        """Return an event."""
         message = {"messageId": str(stamp.number), "timestamp": fields["at_ms"], "data": fields}
         return Delivery((self._publication(f"event/{self._settings.event}", message),))
 
-    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
-        """Return vital signs as properties of their minute."""
-        measured = read_measured(topic, body)
-        if measured is None or not measured.values:
-            return Delivery(skipped="nothing that this platform takes")
+    def measured(self, measured: Measured, stamp: Stamp) -> Delivery:
+        """Return properties."""
         message = {
             "messageId": str(stamp.number),
             "timestamp": round(measured.utc_s * 1000),

@@ -19,15 +19,31 @@ import msgspec
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Command, CommandName, Response
-from edge_agent.relay.profile import Asked, Delivery, Incoming, Login, Refused, RowError, Stamp
+from edge_agent.relay.profile import (
+    AgentSeen,
+    Asked,
+    Delivery,
+    Incoming,
+    Login,
+    Refused,
+    RowError,
+    Stamp,
+    decode,
+)
 from edge_agent.relay.profile import CommandError as CommandError
 from edge_agent.relay.profile import Publication as Publication
 
 MAX_COMMAND_BYTES = 4096
+AGENT_STATE = "agent/state"
 
 
 class _Named(msgspec.Struct):
     alarm_id: str
+
+
+class _AgentSeen(msgspec.Struct):
+    state: str = ""
+    session: str = ""
 
 
 class CommandBody(msgspec.Struct):
@@ -138,7 +154,7 @@ class NativeProfile:
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """Return the filters of everything that comes back."""
-        return (self.command_filter,)
+        return (self.command_filter, self._prefix + AGENT_STATE)
 
     def login(self, stamp: Stamp) -> Login:
         """Return the configured login."""
@@ -169,7 +185,14 @@ class NativeProfile:
         return Delivery((self.telemetry(topic, body),))
 
     def read(self, topic: str, payload: bytes, retained: bool) -> Incoming:
-        """Read a command; what is none is answered too."""
+        """Read a command; what is none is answered too. Or what is said of an agent in this home.
+
+        Raises:
+            PeerError: the state of an agent is of no form that an agent has.
+        """
+        if topic == self._prefix + AGENT_STATE:
+            seen = decode(payload, _AgentSeen, MAX_COMMAND_BYTES)
+            return AgentSeen(seen.state, seen.session)
         name = topic.rsplit("/", 1)[-1]
         try:
             command = self.command(topic, payload, retained)
@@ -196,7 +219,7 @@ class NativeProfile:
 
     def agent_state(self, state: AgentState) -> Publication:
         """Return birth or will."""
-        return self._retained("agent/state", state)
+        return self._retained(AGENT_STATE, state)
 
     def unit_state(self, state: UnitState) -> Publication:
         """Return the retained state of a unit."""

@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import CommandName, Response
 from edge_agent.relay.profile import (
     REPLY_S,
-    Answer,
     Asked,
     CommandError,
     Delivery,
@@ -37,19 +37,14 @@ from edge_agent.relay.profile import (
     decode,
     make_command,
 )
-from edge_agent.relay.profiles.fields import (
-    event_fields,
-    read_event,
-    read_measured,
-    why_skipped,
-)
+from edge_agent.relay.profiles.fields import Measured, Value
+from edge_agent.relay.profiles.platform import OK, PlatformProfile, answer_of
 
 TOKEN_VERSION = "2018-10-31"  # noqa: S105 (a version)
 TOKEN_LIFE_S = 7 * 86_400
 TOKEN_FOR_EVER_S = 4_102_444_800
 """2100-01-01: while nobody vouches for the clock, a token that ends "soon" may have ended."""
 ID_RANGE = 10**13
-OK = 200
 
 _Level = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 
@@ -82,14 +77,14 @@ class _Invoke(msgspec.Struct):
     params: Parameters = msgspec.field(default_factory=Parameters)
 
 
-class OneNetProfile:
+class OneNetProfile(PlatformProfile):
     """Events up and their codes back, services down."""
 
     reply_s: float | None = REPLY_S
 
     def __init__(self, settings: OneNetSettings, route: str) -> None:
+        super().__init__(route, drills=settings.drills)
         self._settings = settings
-        self._route = route
         self._prefix = f"$sys/{settings.product_id}/{settings.device_name}/thing/"
 
     @property
@@ -111,29 +106,13 @@ class OneNetProfile:
             token(one.product_id, one.device_name, one.device_key, ends_s),
         )
 
-    def greet(self, units: tuple[str, ...], stamp: Stamp) -> tuple[Publication, ...]:
-        """Return nothing: the platform knows that a device is there by its connection."""
-        return ()
-
-    def ask_time(self, stamp: Stamp) -> Publication | None:
-        """Return None: the platform answers no question for the time."""
-        return None
-
-    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
-        """Return an event of the thing model, at the time it was made."""
-        event = read_event(body)
-        skipped = why_skipped(event, drills=self._settings.drills)
-        if skipped is not None:
-            return Delivery(skipped=skipped)
-        fields = event_fields(event)
+    def alarm(self, event: AlarmEvent, fields: dict[str, Value], stamp: Stamp) -> Delivery:
+        """Return an event of the thing model."""
         params = {self._settings.event: {"value": fields, "time": fields["at_ms"]}}
         return self._post("event", params, stamp)
 
-    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
-        """Return vital signs as properties of their minute."""
-        measured = read_measured(topic, body)
-        if measured is None or not measured.values:
-            return Delivery(skipped="nothing that this platform takes")
+    def measured(self, measured: Measured, stamp: Stamp) -> Delivery:
+        """Return properties."""
         at_ms = round(measured.utc_s * 1000)
         params = {name: {"value": value, "time": at_ms} for name, value in measured.values.items()}
         return self._post("property", params, stamp)
@@ -149,7 +128,7 @@ class OneNetProfile:
         rest = topic.removeprefix(self._prefix)
         if rest in ("event/post/reply", "property/post/reply"):
             reply = decode(payload, _Reply)
-            return Verdict(_answer(reply.code), reply.id, f"{reply.code} {reply.msg}"[:120])
+            return Verdict(answer_of(reply.code), reply.id, f"{reply.code} {reply.msg}"[:120])
         if rest.startswith("service/") and rest.endswith("/invoke"):
             if retained:
                 raise CommandError("a retained command is refused")
@@ -186,10 +165,3 @@ def token(product_id: str, device_name: str, device_key: str, ends_s: int) -> st
         f"version={TOKEN_VERSION}&res={quote(resource, safe='')}&et={ends_s}"
         f"&method=sha256&sign={quote(sign, safe='')}"
     )
-
-
-def _answer(code: int) -> Answer:
-    """Return what a code means: 5xx passes by itself, the rest does not."""
-    if code == OK:
-        return Answer.ACCEPTED
-    return Answer.RETRY if code == 429 or 500 <= code < 600 else Answer.REJECTED

@@ -19,7 +19,14 @@ from edge_agent.relay.profiles.jetlinks import JetLinksProfile, JetLinksSettings
 from edge_agent.relay.profiles.onenet import OneNetProfile, OneNetSettings
 from edge_agent.relay.profiles.thingsboard import ThingsBoardProfile, ThingsBoardSettings
 
-SECRETS = ("access_token", "device_secret", "device_key", "secure_key", "secret")
+SECRETS = (
+    "access_token",
+    "device_secret",
+    "device_key",
+    "secure_key",
+    "secret",
+    "password",
+)
 """Settings that come out of a file of their own."""
 MAX_SECRET_BYTES = 4096
 

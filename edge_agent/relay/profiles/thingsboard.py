@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Response
 from edge_agent.relay.profile import (
     Answer,
@@ -32,13 +33,8 @@ from edge_agent.relay.profile import (
     decode,
     make_command,
 )
-from edge_agent.relay.profiles.fields import (
-    Value,
-    event_fields,
-    read_event,
-    read_measured,
-    why_skipped,
-)
+from edge_agent.relay.profiles.fields import Measured, Value
+from edge_agent.relay.profiles.platform import PlatformProfile
 
 DEVICE = "v1/devices/me/"
 GATEWAY = "v1/gateway/"
@@ -78,14 +74,12 @@ class _Disconnect(msgspec.Struct):
     reason: int = 0
 
 
-class ThingsBoardProfile:
+class ThingsBoardProfile(PlatformProfile):
     """Telemetry with time up, RPC down."""
 
-    reply_s: float | None = None
-
     def __init__(self, settings: ThingsBoardSettings, route: str) -> None:
+        super().__init__(route, drills=settings.drills)
         self._settings = settings
-        self._route = route
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -105,25 +99,13 @@ class ThingsBoardProfile:
         names = [self._name(unit) for unit in (*units, None)]
         return tuple(_publication(GATEWAY + "connect", {"device": name}) for name in names)
 
-    def ask_time(self, stamp: Stamp) -> Publication | None:
-        """Return None: the server answers no question for the time."""
-        return None
-
-    def deliver(self, body: bytes, stamp: Stamp) -> Delivery:
-        """Return an event as telemetry of the moment it was made."""
-        event = read_event(body)
-        skipped = why_skipped(event, drills=self._settings.drills)
-        if skipped is not None:
-            return Delivery(skipped=skipped)
-        fields = event_fields(event)
+    def alarm(self, event: AlarmEvent, fields: dict[str, Value], stamp: Stamp) -> Delivery:
+        """Return telemetry."""
         values = {event.condition: str(event.state), **fields}
         return self._telemetry(event.unit, int(fields["at_ms"]), values)
 
-    def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
-        """Return vital signs as telemetry of their minute."""
-        measured = read_measured(topic, body)
-        if measured is None or not measured.values:
-            return Delivery(skipped="nothing that this platform takes")
+    def measured(self, measured: Measured, stamp: Stamp) -> Delivery:
+        """Return telemetry."""
         return self._telemetry(measured.unit, round(measured.utc_s * 1000), measured.values)
 
     def read(self, topic: str, payload: bytes, retained: bool) -> Incoming:

@@ -82,6 +82,10 @@ async def _run_mqtt(options: argparse.Namespace) -> int:
     if unknown:
         return say(f"no command {min(unknown)!r}; commands: {', '.join(ORDERS)}", WRONG_INPUT)
     rules = make_rules(options.profile, _settings(options))
+    if options.answer in (Reaction.LATE, Reaction.OTHER) and not rules.has_replies:
+        return say(
+            f"{options.profile} has no answer of its own to be {options.answer}", WRONG_INPUT
+        )
     clock = SystemClock()
     platform = FakePlatform(
         rules, options.answer, lambda: clock.now().utc_s, _tell, orders, options.pace
@@ -94,6 +98,8 @@ async def _run_mqtt(options: argparse.Namespace) -> int:
 
 async def _run_county(options: argparse.Namespace) -> int:
     settings = convert(_settings(options), CountySettings)
+    if options.answer not in BODIES and options.answer is not Reaction.SILENT:
+        return say(f"an HTTP answer is never {options.answer}", WRONG_INPUT)
     try:
         profile = CountyProfile(settings, "county")
     except ValueError as error:

@@ -68,7 +68,11 @@ class MqttServer:
         try:
             async with asyncio.timeout(CONNECT_S):
                 head, body = await _read_packet(reader, wanted=CONNECT)
-            code = self._login(_parse_connect(body))
+            connect = _parse_connect(body)
+            code = self._login(connect)
+            if code == ACCEPTED and connect is not None:
+                self._take_over(connect.client_id)
+                client.client_id = connect.client_id
             writer.write(bytes((0x20, 2, 0, code)))
             if code != ACCEPTED:
                 return
@@ -119,13 +123,24 @@ class MqttServer:
         if qos > 1 or "+" in topic or "#" in topic:
             return False
         taken = self._platform.take(topic, body[at + 2 * qos :])
-        if taken.is_closed:
-            return False
         if qos and taken.is_acked:
             client.write(0x40, body[at : at + 2])
         for sent in taken.sends:
+            if taken.late_s:
+                asyncio.get_running_loop().call_later(taken.late_s, self._send_late, client, sent)
+            else:
+                client.send(sent)
+        return not taken.is_closed
+
+    def _send_late(self, client: "_Client", sent: Sent) -> None:
+        if client in self._clients:
             client.send(sent)
-        return True
+
+    def _take_over(self, client_id: str) -> None:
+        """End the connection of whoever had this id before (section 3.1.4)."""
+        for other in self._clients:
+            if other.client_id == client_id:
+                other.writer.close()
 
 
 class _Client:
@@ -133,6 +148,7 @@ class _Client:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
+        self.client_id = ""
         self.filters: list[str] = []
         self._packet = 0
 

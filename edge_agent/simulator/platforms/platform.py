@@ -20,7 +20,11 @@ from edge_agent.simulator.platforms.rules import (
     Reaction,
     Rules,
     Sent,
+    for_another,
 )
+
+LATE_S = 7.0
+"""An agent asks again after 5 s."""
 
 MAX_ALARMS = 1000
 """Alarms whose commands are remembered; the oldest are forgotten."""
@@ -28,11 +32,12 @@ MAX_ALARMS = 1000
 
 @dataclass(slots=True)
 class Taken:
-    """What follows from a message: what is sent, and what becomes of its PUBACK."""
+    """What follows from a message: what is sent, how late, and what becomes of its PUBACK."""
 
     sends: list[Sent] = field(default_factory=list)
     is_acked: bool = True
     is_closed: bool = False
+    late_s: float = 0.0
 
 
 class FakePlatform:
@@ -46,6 +51,7 @@ class FakePlatform:
         tell: Callable[[dict[str, Any]], None],
         orders: Sequence[str] = ORDERS,
         pace_s: float = 2.0,
+        late_s: float = LATE_S,
     ) -> None:
         """Put it together.
 
@@ -56,6 +62,7 @@ class FakePlatform:
             tell: gets an object for everything that happens.
             orders: commands for every alarm it takes, in this order.
             pace_s: before each of them.
+            late_s: how long it takes to answer when it is late.
         """
         self.wrong = 0
         self.orders_due: asyncio.Queue[tuple[float, Sent]] = asyncio.Queue(MAX_ALARMS)
@@ -65,6 +72,7 @@ class FakePlatform:
         self._tell = tell
         self._orders = tuple(orders)
         self._pace_s = pace_s
+        self._late_s = late_s
         self._progress: OrderedDict[str, int] = OrderedDict()
         self._asked: list[tuple[str, str]] = []
         self._number = 0
@@ -98,17 +106,28 @@ class FakePlatform:
         alarm_id = heard.alarm_id or ""
         self._say("alarm", None, alarm_id=alarm_id, state=heard.state, answer=self._reaction)
         if self._rules.has_replies:
-            reply = (heard.replies or {}).get(self._reaction)
-            taken.sends += [] if reply is None else [reply]
+            taken.sends += self._replies(heard)
+            taken.late_s = self._late_s if self._reaction is Reaction.LATE else 0.0
         else:
-            taken.is_acked = self._reaction is Reaction.ACCEPT
+            taken.is_acked = self._reaction not in (Reaction.REJECT, Reaction.SILENT)
             taken.is_closed = self._reaction is Reaction.REJECT
+        taken.is_closed = taken.is_closed or self._reaction is Reaction.HANG_UP
         is_new = heard.state == "confirmed" and alarm_id not in self._progress
         if self._reaction is Reaction.ACCEPT and is_new and self._orders:
             self._progress[alarm_id] = 0
             if len(self._progress) > MAX_ALARMS:
                 self._progress.popitem(last=False)
             self._send_order(alarm_id)
+
+    def _replies(self, heard: Heard) -> list[Sent]:
+        replies = heard.replies or {}
+        if self._reaction in (Reaction.LATE, Reaction.OTHER):
+            reply = replies.get(Reaction.ACCEPT)
+            if reply is not None and self._reaction is Reaction.OTHER:
+                reply = for_another(reply)
+        else:
+            reply = replies.get(self._reaction)
+        return [] if reply is None else [reply]
 
     def _take_answer(self, heard: Heard) -> None:
         if not self._asked:

@@ -59,11 +59,18 @@ VITALS_MODEL: dict[str, type] = {
 
 
 class Reaction(StrEnum):
-    """What a fake platform does with every alarm that is of its form."""
+    """What a fake platform does with every alarm that is of its form.
+
+    `late` accepts when nobody counts on it any more, `other` answers for a message that nobody
+    sent; both need a business reply. `hang-up` ends the connection after the PUBACK.
+    """
 
     ACCEPT = "accept"
     REJECT = "reject"
     SILENT = "silent"
+    LATE = "late"
+    OTHER = "other"
+    HANG_UP = "hang-up"
 
 
 class Kind(StrEnum):
@@ -215,6 +222,12 @@ def check_ms(at_ms: int, utc_s: float) -> int:
     if at_ms > utc_s * 1000 + AHEAD_MS:
         raise FormError(f"{at_ms} lies more than a day ahead")
     return at_ms
+
+
+def for_another(reply: Sent) -> Sent:
+    """Return a reply with the id of a message that nobody sent."""
+    body = read_object(reply.payload)
+    return Sent(reply.topic, dump(body | {"id": str(int(body["id"]) + 1)}))
 
 
 def dump(body: Any) -> bytes:

@@ -73,6 +73,8 @@ def test_a_port_that_is_taken_ends_with_3(unused_tcp_port):
     [
         ("native", "--commands", "ack,disable"),
         ("aliyun", "--check"),
+        ("thingsboard", "--answer", "late"),
+        ("county", "--answer", "hang-up"),
         ("native", "--check", "--broker", "nowhere"),
         ("native", "--check", "--broker", "host:99999"),
     ],
