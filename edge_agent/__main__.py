@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge_agent import __version__
 from edge_agent.agent import Agent
@@ -71,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     calibration.add_argument("--reset", metavar="UNIT", help="forget the wearer of a unit")
     calibration.add_argument("--json", action="store_true", help="one JSON object")
     calibration.set_defaults(command=_calibration)
+
+    drill = commands.add_parser("drill", help="rehearse a call on one unit; all else stays real")
+    drill.add_argument("unit", metavar="UNIT")
+    drill.add_argument("--condition", default="call", metavar="NAME", help="call fall smoke ...")
+    drill.add_argument("--minutes", type=float, default=10.0, metavar="N", help="at most 30 (10)")
+    drill.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="F")
+    drill.add_argument("--json", action="store_true", help="one JSON object")
+    drill.set_defaults(command=_drill)
 
     replay = commands.add_parser("replay", help="play a recording through the whole chain")
     replay.add_argument("file", type=Path, help="recordings in the flat .npz form")
@@ -232,10 +241,33 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _calibration(options: argparse.Namespace) -> int:
-    path = _control_path(load(options.config))
+    def say_it(answer: dict[str, Any]) -> None:
+        for one in answer["calibrations"]:
+            show(f"{one['unit']} channel {one['channel']}: {one['words']}")
+
     values = {} if options.reset is None else {"reset": options.reset}
+    return _ask(options, "calibration", say_it, **values)
+
+
+def _drill(options: argparse.Namespace) -> int:
+    def say_it(answer: dict[str, Any]) -> None:
+        for one in answer["drills"]:
+            show(f"{one['unit']}: {one['condition']} is rehearsed, {one['left_s']} s left")
+
+    values = {"unit": options.unit, "condition": options.condition, "minutes": options.minutes}
+    return _ask(options, "drill", say_it, **values)
+
+
+def _ask(
+    options: argparse.Namespace,
+    what: str,
+    say_it: Callable[[dict[str, Any]], None],
+    **values: str | float,
+) -> int:
+    """Ask the running agent and show its answer."""
+    path = _control_path(load(options.config))
     try:
-        answer = asyncio.run(ask(path, "calibration", **values))
+        answer = asyncio.run(ask(path, what, **values))
     except (OSError, ValueError, TimeoutError) as error:
         return say(f"no agent answers at {path}: {error}", ABSENT)
     if "error" in answer:
@@ -243,14 +275,13 @@ def _calibration(options: argparse.Namespace) -> int:
     if options.json:
         show(json.dumps(answer, ensure_ascii=False))
     else:
-        for one in answer["calibrations"]:
-            show(f"{one['unit']} channel {one['channel']}: {one['words']}")
+        say_it(answer)
     return OK
 
 
 def _print_status(status: dict[str, object]) -> None:
     show(f"agent {status['version']}  {status['at']}  clock {status['clock']}")
-    for kind in ("units", "routes", "open_alarms"):
+    for kind in ("units", "routes", "drills", "held", "open_alarms"):
         rows = status[kind]
         assert isinstance(rows, list)
         show(f"{kind}: {len(rows)}")

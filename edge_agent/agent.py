@@ -20,10 +20,9 @@ import msgspec
 from edge_agent import __version__
 from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State, Trigger
 from edge_agent.alarm.command import Command, CommandName, Response
-from edge_agent.alarm.policy import Policy
 from edge_agent.alarm.table import AlarmTable, Change, Identity
 from edge_agent.clock import Clock, Instant, Quality, format_utc, uuid7
-from edge_agent.config import AlarmConfig, Config, UnitConfig
+from edge_agent.config import Config, UnitConfig
 from edge_agent.control import serve_control
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home
@@ -49,6 +48,7 @@ from edge_agent.unit import Received, Unit
 from edge_agent.wiring.acks import Acks
 from edge_agent.wiring.faults import Faults
 from edge_agent.wiring.intake import Intake
+from edge_agent.wiring.orders import Orders
 from edge_agent.wiring.restamping import Restamping
 from edge_agent.wiring.sounding import Sounding
 from protocol.messages import Stage
@@ -99,7 +99,10 @@ class Agent:
         )
         self._home = Home(config)
         self._pipeline = Pipeline(config, self._home, host_boot, now)
-        self._table = AlarmTable(identity, _policy(config.alarm), clock.random)
+        self._orders = Orders(
+            config.alarm, config.rule, [unit.id for unit in config.unit], host_boot, self._take_time
+        )
+        self._table = AlarmTable(identity, self._orders.delays.policy(), clock.random)
         self._retained = RetainedState(
             NativeProfile(config.home.region, config.home.home), identity.agent
         )
@@ -148,7 +151,11 @@ class Agent:
                 if self._control_path is not None:
                     control = serve_control(
                         self._control_path,
-                        {"status": self.status, "calibration": self.calibration},
+                        {
+                            "status": self.status,
+                            "calibration": self.calibration,
+                            "drill": self.drill,
+                        },
                     )
                     group.create_task(control, name="control")
         finally:
@@ -179,7 +186,7 @@ class Agent:
             "outbox": msgspec.to_builtins(self.outbox.health)
             | msgspec.to_builtins(await self.outbox.capacity()),
             "open_alarms": msgspec.to_builtins(self._retained.open_events),
-        }
+        } | self._orders.status(now)
 
     async def calibration(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return what is known of each wearer; forget one first when `reset` names a unit."""
@@ -191,6 +198,10 @@ class Agent:
             _log.warning("unit %s: calibration reset", unit_id)
         return {"calibrations": self._pipeline.calibrations()}
 
+    async def drill(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Begin to rehearse a call, or whatever `condition` names, on one unit."""
+        return self._orders.drill_on_site(request, self._table, self._clock.now())
+
     def next_confirmation_s(self) -> float | None:
         """Return when the next suspicion is confirmed (monotonic), or None."""
         return self._table.next_due_s(Trigger.CONFIRM)
@@ -199,7 +210,8 @@ class Agent:
         self._clock.not_before(stored.latest_utc_s)
         now = self._clock.now()
         self._acks.restore(stored.origins)
-        self._pipeline.restore(stored.facts, now)
+        self._pipeline.restore(self._orders.restore(stored.facts, now), now)
+        self._table.set_policy(self._orders.delays.policy())
         for alarm in stored.alarms:
             self._retained.note_alarm(alarm)
             if alarm.is_open:
@@ -220,6 +232,7 @@ class Agent:
 
     async def _act(self, findings: list[Finding], now: Instant) -> None:
         """Turn findings into stored changes, then tell those who wait for them."""
+        findings = self._orders.pass_on(findings, now)
         if not findings and now.monotonic_s < self._facts_due_s:
             return
         self._facts_due_s = now.monotonic_s + FACTS_S
@@ -244,12 +257,12 @@ class Agent:
                 batch.unit_events.append(UnitEvent(name.unit, name.boot_id, name.seq, alarm_id))
                 if alarm_id is not None:
                     self._acks.remember(alarm_id, name)
-        batch.facts = self._changed_facts()
+        batch.facts = self._changed_facts(now)
         await self._commit(batch, changes, now)
 
-    def _changed_facts(self) -> dict[str, bytes]:
+    def _changed_facts(self, now: Instant) -> dict[str, bytes]:
         """Return what is new to be stored; it goes into the commit of what it caused."""
-        facts = self._pipeline.facts()
+        facts = self._pipeline.facts() | self._orders.facts(now)
         changed = {name: body for name, body in facts.items() if self._facts.get(name) != body}
         self._facts |= changed
         return changed
@@ -279,11 +292,13 @@ class Agent:
         if change.alarm.is_open:
             self._pipeline.begin_alarm(event.condition, event.person, event.unit)
         else:
+            now = self._clock.now()
+            self._orders.end_alarm(event, now)
             self._pipeline.end_alarm(
                 event.condition,
                 event.person,
                 event.unit,
-                self._clock.now(),
+                now,
                 was_false=event.state is State.CLOSED and event.reason == FALSE_ALARM,
             )
         _log.info("%s %s %s", event.condition, event.state, event.alarm_id)
@@ -353,15 +368,13 @@ class Agent:
             for publication in self._retained.birth(now):
                 self.routes.publish(publication)
             return Response(transaction=command.transaction, ok=True)
-        response, changes = self._table.apply(command, now)
-        await self._commit(Batch(), changes, now)
+        response, changes = self._orders.apply(command, self._table, now)
+        await self._commit(Batch(facts=self._changed_facts(now)), changes, now)
         return response
 
-    def _take_time(self, route: str, utc_s: float) -> None:
+    def _take_time(self, route: str, utc_s: float) -> bool:
         before = self._clock.now()
-        if self._clock.told(utc_s) and before.quality is Quality.NONE:
+        taken = self._clock.told(utc_s)
+        if taken and before.quality is Quality.NONE:
             _log.warning("route %s told the time: %+.0f s", route, utc_s - before.utc_s)
-
-
-def _policy(alarm: AlarmConfig) -> Policy:
-    return Policy(alarm.fall_confirm_s, alarm.escalate_s, alarm.remind_s, alarm.arrival_s)
+        return taken

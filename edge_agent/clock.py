@@ -173,9 +173,12 @@ def parse_utc(text: str) -> float:
     """Return the UNIX seconds of an RFC 3339 time.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or does not say which time zone it is of.
     """
-    return datetime.fromisoformat(text).timestamp()
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no time zone: {text[:40]!r}")
+    return moment.timestamp()
 
 
 def parse_utc_form(text: str, form: str) -> float:

@@ -52,7 +52,7 @@ async def serve_control(path: Path, requests: dict[str, Answer]) -> None:
         _remove(path)
 
 
-async def ask(path: Path, what: str, **values: str) -> dict[str, Any]:
+async def ask(path: Path, what: str, **values: str | float) -> dict[str, Any]:
     """Ask a running agent.
 
     Args:

@@ -71,6 +71,28 @@ def test_a_missing_port_is_a_technical_alarm_and_tried_again(tmp_path: Path, bro
     assert agent.returncode == 0
 
 
+def test_a_drill_is_begun_on_the_command_line_or_says_why_not(tmp_path: Path):
+    config = tmp_path / "anzhen.toml"
+    config.write_text(CONFIG.format(folder=tmp_path))
+    agent = subprocess.Popen(
+        [*ANZHEN, "run", "--config", config], stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while run("status", "--config", config).returncode == 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        begun = run("drill", "bath-1", "--condition", "fall", "--config", config)
+        refused = run("drill", "bath-2", "--config", config)
+        status = json.loads(run("status", "--config", config, "--json").stdout)
+    finally:
+        agent.terminate()
+        agent.wait(10)
+
+    assert (begun.returncode, begun.stdout) == (0, "bath-1: fall is rehearsed, 600 s left\n")
+    assert (refused.returncode, refused.stderr) == (1, "anzhen: no unit 'bath-2'\n")
+    assert [drill["condition"] for drill in status["drills"]] == ["fall"]
+
+
 def test_no_agent_is_code_3(tmp_path: Path):
     config = tmp_path / "anzhen.toml"
     config.write_text(CONFIG.format(folder=tmp_path))

@@ -63,8 +63,8 @@ def test_everything_a_subscriber_gets_is_as_the_schema_says(night):
         validators[name_of(example["topic"])].validate(example["payload"])
 
     seen = {name_of(topic) for topic, _ in told}
-    assert seen >= {topic.name for topic in TOPICS} - {"sleep"}
-    assert {name_of(example["topic"]) for example in corpus} == seen
+    assert seen >= {topic.name for topic in TOPICS} - {"sleep", "drill"}
+    assert {name_of(example["topic"]) for example in corpus} == seen | {"drill"}
     with pytest.raises(ValidationError):
         validators["alarm"].validate({"schema": "anzhen.alarm/1"})
 

@@ -1,7 +1,8 @@
 """Commands that come back from a platform, and the answer to each.
 
-A command is a request: the alarm's table decides. None may switch a life-critical condition
-off: there is no such command, and none of them can be shelved.
+A command is a request: the alarm's table decides, or the orders of the home. None may switch a
+life-critical condition off: there is no such command, none of them can be shelved, and delays can
+only be shortened.
 """
 
 import re
@@ -20,6 +21,9 @@ class CommandName(StrEnum):
     ARRIVE = "arrive"
     CLOSE = "close"
     SHELVE = "shelve"
+    DRILL = "drill"
+    CONFIGURE = "configure"
+    TIME = "time"
     SNAPSHOT = "snapshot"
 
 
@@ -42,7 +46,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """One command, as a route received it.
 
     Attributes:
-        minutes: how long to shelve.
+        minutes: how long to shelve, or to rehearse.
+        unit: whose call is rehearsed.
+        condition: what is rehearsed; from outside only `call`.
+        values: delays in seconds by their names in the configuration.
+        utc: RFC 3339, what time it is.
     """
 
     name: CommandName
@@ -51,6 +59,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     alarm_id: str | None = None
     reason: str | None = None
     minutes: float | None = None
+    unit: str | None = None
+    condition: str | None = None
+    values: dict[str, float] | None = None
+    utc: str | None = None
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ class Hooks:
     """Its platform is not to hear of a row: settle it, and nobody was notified."""
     command: Callable[[Command], Awaitable[Response]]
     units: Callable[[], tuple[str, ...]] = tuple
-    time: Callable[[str, float], None] = lambda _, __: None
+    time: Callable[[str, float], object] = lambda _, __: None
     """Its platform told UTC."""
     is_heard: Callable[[str, int], bool] = lambda _, __: False
     """Whether some other route's platform has accepted that event of an alarm."""

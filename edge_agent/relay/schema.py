@@ -47,6 +47,7 @@ class Topic:
 
 TOPICS = (
     Topic("alarm", "alarm/{alarm_id}", AlarmEvent, "One event of an alarm."),
+    Topic("drill", "drill/{alarm_id}", AlarmEvent, "One event of a rehearsed alarm."),
     Topic(
         "open-alarms", "alarms/open", list[AlarmEvent], "Last events of open alarms.", retain=True
     ),

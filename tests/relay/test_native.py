@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.alarm.command import CommandName
+from edge_agent.relay.profile import Stamp
 from edge_agent.relay.profiles.native import AgentState, CommandError, NativeProfile
 
 pytestmark = pytest.mark.fast
@@ -15,7 +16,7 @@ TOPIC = "anzhen/v1/640302001001/h0001/command/"
 
 
 def test_topics_are_those_of_the_contract():
-    alarm = PROFILE.alarm("01936b4e", b"{}")
+    (alarm,) = PROFILE.deliver(b'{"alarm_id": "01936b4e"}', Stamp(0.0, 1)).publications
     state = PROFILE.agent_state(AgentState("online", "s", "0", "ntp", None))
 
     assert (alarm.topic, alarm.qos, alarm.retain) == (

@@ -2,6 +2,7 @@
 
 ```
 anzhen/v1/{region}/{home}/alarm/{alarm_id}     QoS 1              one event
+                         /drill/{alarm_id}     QoS 1              one event of a rehearsal
                          /alarms/open          QoS 1, retained    last events of open alarms
                          /occupancy/{place}    QoS 1, retained
                          /vitals/{bed}         QoS 1, a minute; by consent only
@@ -19,6 +20,7 @@ import msgspec
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.command import Command, CommandName, Response
+from edge_agent.alarm.drill import DRILL
 from edge_agent.relay.profile import (
     AgentSeen,
     Asked,
@@ -39,6 +41,7 @@ AGENT_STATE = "agent/state"
 
 class _Named(msgspec.Struct):
     alarm_id: str
+    flags: list[str] = []
 
 
 class _AgentSeen(msgspec.Struct):
@@ -53,6 +56,10 @@ class CommandBody(msgspec.Struct):
     alarm_id: str | None = None
     reason: str | None = None
     minutes: float | None = None
+    unit: str | None = None
+    condition: str | None = None
+    values: dict[str, float] | None = None
+    utc: str | None = None
 
 
 class AgentState(msgspec.Struct, frozen=True):
@@ -178,7 +185,8 @@ class NativeProfile:
             named = msgspec.json.decode(body, type=_Named)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise RowError(f"not an alarm event: {error}"[:200]) from None
-        return Delivery((self.alarm(named.alarm_id, body),))
+        topic = "drill" if DRILL in named.flags else "alarm"
+        return Delivery((Publication(f"{self._prefix}{topic}/{named.alarm_id}", body),))
 
     def report(self, topic: str, body: bytes, stamp: Stamp) -> Delivery:
         """Return a message of the telemetry lane, as it was stored."""
@@ -205,17 +213,14 @@ class NativeProfile:
         """Return the answer to a command."""
         return self.response(asked.reply_topic, response)
 
-    def alarm(self, alarm_id: str, body: bytes) -> Publication:
-        """Return one stored event, byte for byte as it was stored."""
-        return Publication(f"{self._prefix}alarm/{alarm_id}", body)
-
     def telemetry(self, topic: str, body: bytes) -> Publication:
         """Return a message of the telemetry lane (`vitals/bed-1`), as it was stored."""
         return Publication(self._prefix + topic, body)
 
     def open_alarms(self, events: Sequence[AlarmEvent]) -> Publication:
-        """Return the retained snapshot of open alarms."""
-        return self._retained("alarms/open", list(events))
+        """Return the retained snapshot of open alarms; a rehearsal is none."""
+        real = [event for event in events if DRILL not in event.flags]
+        return self._retained("alarms/open", real)
 
     def agent_state(self, state: AgentState) -> Publication:
         """Return birth or will."""
@@ -261,6 +266,10 @@ class NativeProfile:
             alarm_id=body.alarm_id,
             reason=body.reason,
             minutes=body.minutes,
+            unit=body.unit,
+            condition=body.condition,
+            values=body.values,
+            utc=body.utc,
         )
 
     def _retained(self, name: str, body: object) -> Publication:
