@@ -41,6 +41,12 @@ class EventKind:
     FALL_OVER = 10
     SENSOR_STUCK = 11
     SENSOR_FREE = 12
+    BATTERY_LOW = 13
+    BATTERY_GOOD = 14
+    NOT_WORN = 15
+    WORN = 16
+    TEST_DUE = 17
+    TESTED = 18
 
 
 class Stage:
@@ -51,6 +57,19 @@ class Stage:
     ACKNOWLEDGED = 3
     DISPATCHED = 4
     ENDED = 5
+
+
+class StatusFlag:
+    """What a unit says of itself in every `Status`."""
+
+    SETTINGS = 1
+    FLASH = 2
+    RESTARTED = 4
+    SENSOR = 8
+    ALARM = 16
+    SAFE = 32
+    BATTERY = 64
+    NOT_WORN = 128
 
 
 class CommandKind:
@@ -64,6 +83,20 @@ class CommandKind:
     REBOOT = 6
     UPDATE_BLOCK = 7
     INVENTORY = 8
+    UPDATE_BEGIN = 9
+    UPDATE_FINISH = 10
+    UPDATE_STATE = 11
+
+
+class ResultStatus:
+    """What a `Result` says came of a command."""
+
+    DONE = 0
+    UNKNOWN = 1
+    REFUSED = 2
+    FAILED = 3
+    GOING_ON = 4
+    """There is more to do: ask the same again."""
 
 
 class ClockQuality:
