@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 STUBS := typings/.installed
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: demo check test hil bench crash clean lock
+.PHONY: demo check test hil bench crash footprint clean lock
 
 # Everything on this machine, no hardware: a simulated night, shown as it happens.
 demo: $(BIN)/anzhen
@@ -36,6 +36,10 @@ hil: $(INSTALLED)
 # Kill -9 of agent and broker at random instants under a stream of alarms; N runs.
 crash: $(INSTALLED)
 	$(BIN)/python -m hil_tests.crash $(or $(N),1000)
+
+# Heap, flash and encoding of the firmware, measured in the VM.
+footprint: $(INSTALLED)
+	$(BIN)/python -m tests.firmware.footprint
 
 bench: $(INSTALLED)
 	$(BIN)/anzhen bench

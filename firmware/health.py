@@ -6,10 +6,7 @@
  task stands -> after its limit the watchdog is fed no more; ten seconds later the unit
                 resets itself, and if it cannot, the hardware watchdog does
 ```
-A reset leaves its reason on the flash; the next boot tells the agent.
-
-Flags of the Status message: 1 settings not as written, 2 the flash has failed, 4 a task was
-restarted, 8 a sensor is in fault, 16 the local alarm is on.
+A reset leaves its reason on the flash, until a boot has told the agent.
 """
 
 import asyncio
@@ -18,7 +15,7 @@ import json
 import sys
 
 from firmware import flash
-from protocol.messages import Status
+from protocol.messages import Status, StatusFlag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +30,6 @@ if TYPE_CHECKING:
 
         beats: int
 
-
-FLAG_SETTINGS = 1
-FLAG_FLASH = 2
-FLAG_RESTARTED = 4
-FLAG_SENSOR = 8
-FLAG_ALARM = 16
 
 WATCH_MS = 1000
 STATUS_MS = 15_000
@@ -82,8 +73,8 @@ class Health:
         self.restarts = 0
         self.flags = 0
         """Flags that stay up for the rest of this boot."""
-        self.last_words = take_last_words(board.flash_root)
-        """Why the last boot ended, where it knew."""
+        self.last_words, self.words_are_new = recall_last_words(board.flash_root)
+        """Why a boot ended that nobody was told of yet; whether it was the one before this."""
 
     def keep(
         self,
@@ -101,6 +92,11 @@ class Health:
         """Write down why, and start the unit anew."""
         leave_last_words(self._board.flash_root, why)
         self._board.reset()
+
+    def forget_last_words(self) -> None:
+        """Forget why the last boot ended; the agent has been told."""
+        self.last_words = ""
+        flash.remove_file(self._board.flash_root + _LAST_WORDS)
 
     def reset_soon(self, why: str) -> None:
         """Start the unit anew within a second or two, after what is queued has been sent."""
@@ -166,7 +162,7 @@ class Health:
     def _count_death(self, reason: str) -> None:
         now_ms = self._clock.now_ms()
         self.restarts += 1
-        self.flags |= FLAG_RESTARTED
+        self.flags |= StatusFlag.RESTARTED
         self._deaths.append(now_ms)
         while self._deaths[0] < now_ms - DEATHS_WINDOW_MS:
             self._deaths.pop(0)
@@ -174,16 +170,20 @@ class Health:
             self.reset(reason)
 
 
-def leave_last_words(root: str, why: str) -> None:
-    """Keep the reason of a reset for the next boot."""
+def leave_last_words(root: str, why: str, seen: bool = False) -> None:
+    """Keep the reason of a reset for the boots to come, until one can tell it."""
     try:
-        flash.write_checked(root + _LAST_WORDS, json.dumps({"why": why[:_MAX_WHY]}))
+        flash.write_checked(root + _LAST_WORDS, json.dumps({"why": why[:_MAX_WHY], "seen": seen}))
     except OSError:
         pass
 
 
-def take_last_words(root: str) -> str:
-    """Return why the last boot reset the unit, once; empty when it did not say."""
+def recall_last_words(root: str) -> "tuple[str, bool]":
+    """Return why a boot ended, empty when none said, and whether this is the first to read it."""
     words = flash.read_checked(root + _LAST_WORDS)
-    flash.remove_file(root + _LAST_WORDS)
-    return str(words.get("why", "")) if isinstance(words, dict) else ""
+    if not isinstance(words, dict):
+        return "", False
+    why, is_new = str(words.get("why", "")), not words.get("seen")
+    if is_new:
+        leave_last_words(root, why, True)
+    return why, is_new

@@ -95,6 +95,11 @@ class LocalAlarm:
         self._asked[output] = level
         self._asked_until_ms[output] = until_ms
 
+    def blink(self, until_ms: int) -> None:
+        """Light up for a moment, unless the agent has asked for something."""
+        if not self._asked[0]:
+            self.ask(0, 1, until_ms)
+
     def tick(self, now_ms: int) -> None:
         """Go on in the pattern; escalate when it is time."""
         if self.state != OFF and now_ms >= self._late_ms:

@@ -8,10 +8,9 @@ A driver is imported only by a unit that has its part: the codec of a radar alon
 of the heap.
 """
 
-from firmware import profile, settings
-from firmware.health import FLAG_SENSOR
+from firmware import profile, setting_names
 from protocol import quantities
-from protocol.messages import EventKind, Reading
+from protocol.messages import EventKind, Reading, StatusFlag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ class Room:
 
     Args:
         renamed: called when the radar has told its version.
+        is_safe: leave the radar alone, and tell it as in fault.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Room:
         backlog: "Backlog",
         uplink: "Uplink",
         renamed: "Callable[[], None]",
+        is_safe: bool = False,
     ) -> None:
         self._uplink = uplink
         self._backlog = backlog
@@ -57,13 +58,15 @@ class Room:
         self.radar: "Radar | None" = None
         self.inputs: "list[Input]" = []
         self._reader: "Inputs | None" = None
-        if chosen.text("radar") != settings.NONE:
-            from firmware.radar_watch import RadarWatch
-
-            self._watch = RadarWatch(alarm, backlog, uplink, renamed)
+        if chosen.text("radar") != setting_names.NONE:
             try:
-                self._watch.radar = _make_radar(board, chosen, clock, self._watch)
-                self.radar = self._watch.radar
+                if is_safe:
+                    raise OSError
+                from firmware.radar_watch import RadarWatch
+
+                watch = RadarWatch(alarm, backlog, uplink, renamed)
+                watch.radar = self.radar = _make_radar(board, chosen, clock, watch)
+                self._watch = watch
             except OSError:
                 backlog.add_event(
                     EventKind.SENSOR_FAULT, profile.RADAR, quantities.RADAR_TRACK.code
@@ -104,7 +107,7 @@ class Room:
         if self.radar is not None:
             status.overruns += self.radar.lost
             if self.radar.faulty or self.radar.stuck:
-                status.flags |= FLAG_SENSOR
+                status.flags |= StatusFlag.SENSOR
 
     def _make_inputs(self, board: "Board", chosen: "Settings") -> None:
         debounce_ms = chosen.whole("debounce_ms")
@@ -142,11 +145,11 @@ def _make_radar(board: "Board", chosen: "Settings", clock: "Clock", watch: "Watc
         chosen.text("radar_watches") == "sleep",
     )
     module: "Module"
-    if product in settings.HILINK_RADARS:
+    if product in setting_names.HILINK_RADARS:
         from firmware.drivers import radar_hilink
 
         module = radar_hilink.HiLinkRadar(product, setup)
-    elif product in settings.SIP_RADARS:
+    elif product in setting_names.SIP_RADARS:
         from firmware.drivers import radar_sip
 
         radar_sip.forget_other_reports()

@@ -16,7 +16,11 @@
 | `adc(name)` | `Adc` |
 | `pin(name)` | `Pin`; outputs are `light` and `buzzer`, low at the start, and where there is \
 one `radar_power`, high at the start: the radar's supply |
-| `paced(read, period_ms, depth)` | `Paced`: reads a part that has no FIFO of its own |
+| `paced(read, period_ms, depth)` | `Paced`: reads a part that has no FIFO of its own; the \
+period is a multiple of 10 ms |
+| `pulse(clock, data)` | a function that clocks a part once, high for less than 60 us, and \
+returns the level of `data` after it; OSError when it took longer |
+| `save_power()` | clock the processor down, for a unit on a battery |
 | `link()` | `Link` to the agent |
 
 A timer calls `read` of `paced` at its period and keeps the results, so that neither a
@@ -69,8 +73,9 @@ if TYPE_CHECKING:
     class Paced(Protocol):
         """What a timer has read since the last `take`."""
 
-        lost: int
-        """Reads since the start that failed or found the store full."""
+        @property
+        def lost(self) -> int:
+            """Return how many reads since the start failed or found the store full."""
 
         def take(self, out: array[int]) -> int:
             """Move the oldest results to `out`, return how many."""
@@ -104,6 +109,8 @@ if TYPE_CHECKING:
         def adc(self, name: str) -> Adc: ...
         def pin(self, name: str) -> Pin: ...
         def paced(self, read: Callable[[], int], period_ms: int, depth: int) -> Paced: ...
+        def pulse(self, clock: str, data: str) -> Callable[[], int]: ...
+        def save_power(self) -> None: ...
         def link(self) -> Link: ...
 
 

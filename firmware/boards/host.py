@@ -11,9 +11,11 @@
  "adc": {"cord": {"steps": [[0, 0.5], [12000, 0.25]]}},
  "pins": {"button": {"steps": [[0, 1], [5000, 0], [5300, 1]]}},
  "uart": {"radar": {"play": "/x/radar.bin"}},
+ "hx711": {"file": "/x/load.bin", "rate_hz": 10},
  "outputs": "/path/outputs.jsonl"}
 ```
-What else a line of `uart` may have stands in `host_uart.py`.
+What else a line of `uart` may have stands in `host_uart.py`. A `link` of `ble:/path` is the radio
+that listens on this socket (`host_bluetooth.py`).
 
 A step holds until the next one. With `seed` every random byte follows from the seed and the
 number of boots on this flash. The process ends with status 3 when the firmware resets.
@@ -30,8 +32,15 @@ from array import array
 import uctypes
 
 from firmware import boot
+from firmware.boards.host_lines import (
+    InputPin,
+    OutputPin,
+    PowerPin,
+    RatioInput,
+    Steps,
+)
 from firmware.boards.host_link import HostLink
-from firmware.boards.host_parts import MODELS
+from firmware.boards.host_models import make_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
 
 _TICKS_MASK = (1 << 30) - 1
 RESET_STATUS = 3
+_RADIO = "ble:"
 
 
 class _Now:
@@ -76,83 +86,6 @@ class _Bus:
             raise OSError(errno.ENODEV)
         part.check_there()
         return part
-
-
-class _Adc:
-    """An analogue input that follows steps."""
-
-    def __init__(self, steps: "_Steps") -> None:
-        self._steps = steps
-
-    def read_u16(self) -> int:
-        return round(self._steps.value() * 65535)
-
-
-class _Steps:
-    """A step function of the board's age; the first value holds before its time too."""
-
-    def __init__(self, steps: "list[list[float]]", now_ms: "Callable[[], int]") -> None:
-        self._steps = steps
-        self._now_ms = now_ms
-        self._at = 0
-
-    def value(self) -> float:
-        now = self._now_ms()
-        while self._at + 1 < len(self._steps) and self._steps[self._at + 1][0] <= now:
-            self._at += 1
-        return self._steps[self._at][1]
-
-
-class _InputPin:
-    """A digital input that follows steps."""
-
-    def __init__(self, steps: _Steps) -> None:
-        self._steps = steps
-
-    def read(self) -> int:
-        return int(self._steps.value())
-
-    def write(self, level: int) -> None:
-        raise OSError(errno.EPERM)
-
-
-class _OutputPin:
-    """A digital output; each change is a line of the outputs file."""
-
-    def __init__(self, name: str, path: str, now_ms: "Callable[[], int]") -> None:
-        self._name = name
-        self._path = path
-        self._now_ms = now_ms
-        self._level = 0
-
-    def read(self) -> int:
-        return self._level
-
-    def write(self, level: int) -> None:
-        if level == self._level:
-            return
-        self._level = level
-        if self._path:
-            line = {"t": self._now_ms(), "pin": self._name, "value": level}
-            with open(self._path, "a") as file:
-                file.write(json.dumps(line) + "\n")
-
-
-class _PowerPin:
-    """A digital output that is a module's supply, on at the start."""
-
-    def __init__(self, uarts: "dict[str, HostUart]", name: str) -> None:
-        self._uarts = uarts
-        self._name = name
-        self._level = 1
-
-    def read(self) -> int:
-        return self._level
-
-    def write(self, level: int) -> None:
-        self._level = level
-        if self._name in self._uarts:
-            self._uarts[self._name].switch(level)
 
 
 class _Paced:
@@ -250,7 +183,7 @@ class HostBoard:
         if name not in self._buses:
             parts: "dict[int, Part]" = {}
             for address, row in self._config.get("i2c", {}).get(name, {}).items():
-                parts[int(address)] = MODELS[row["model"]](row, self._now)
+                parts[int(address)] = make_part(row, self._now)
             self._buses[name] = _Bus(parts)
         return self._buses[name]
 
@@ -265,36 +198,57 @@ class HostBoard:
         return self._uarts[name]
 
     def adc(self, name: str) -> "Adc":
-        return _Adc(self._steps("adc", name))
+        return RatioInput(self._steps("adc", name))
 
     def pin(self, name: str) -> "Pin":
         if name in self._config.get("pins", {}):
-            return _InputPin(self._steps("pins", name))
+            return InputPin(self._steps("pins", name))
         if name == "radar_power":
             return self._power("radar")
+        if name in ("load_clock", "load_data"):
+            from firmware.boards import host_pins
+
+            return host_pins.make_pin(name, self._config, self._now)
         if name not in ("light", "buzzer"):
             raise OSError(errno.ENODEV)
         if name not in self._outputs:
-            self._outputs[name] = _OutputPin(name, self._config.get("outputs", ""), self._now)
+            self._outputs[name] = OutputPin(name, self._config.get("outputs", ""), self._now)
         return self._outputs[name]
+
+    def pulse(self, clock: str, data: str) -> "Callable[[], int]":
+        from firmware.boards.host_pins import make_pulse
+
+        return make_pulse(self.pin(clock), self.pin(data))
+
+    def save_power(self) -> None:
+        """Do nothing: the VM has a wire to the mains."""
 
     def _power(self, name: str) -> "Pin":
         """Return the pin that switches a module's supply."""
         if not self._config.get("uart", {}).get(name, {}).get("power"):
             raise OSError(errno.ENODEV)
-        return _PowerPin(self._uarts, name)
+        return PowerPin(self._uarts, name)
 
     def paced(self, read: "Callable[[], int]", period_ms: int, depth: int) -> "Paced":
         return _Paced(read, period_ms, depth, self._now)
 
     def link(self) -> "Link":
-        return HostLink(self._config.get("link", ""))
+        path = self._config.get("link", "")
+        if not path.startswith(_RADIO):
+            return HostLink(path)
+        from firmware.boards import host_bluetooth
 
-    def _steps(self, kind: str, name: str) -> _Steps:
+        host_bluetooth.path = path[len(_RADIO) :]
+        sys.modules["bluetooth"] = host_bluetooth
+        from firmware.boards.ble_link import BleLink
+
+        return BleLink(self)
+
+    def _steps(self, kind: str, name: str) -> Steps:
         row = self._config.get(kind, {}).get(name)
         if row is None:
             raise OSError(errno.ENODEV)
-        return _Steps(row["steps"], self._now)
+        return Steps(row["steps"], self._now)
 
 
 def _bytes_of(buffer: "Buffer") -> "bytearray":

@@ -3,7 +3,8 @@
 Samples come from files, read a few at a time. Each part gets `now_ms`, a function that says
 how long its board has been up. Sample k of a file exists from `start_ms + k * 1000 / rate_hz`
 on. After the last one the part is silent, or with `hold` repeats it for ever. In the windows
-of `away` ([[from_ms, to_ms], ...]) the part does not answer at all.
+of `away` ([[from_ms, to_ms], ...]) the part does not answer at all. From a time of `freezes`
+([ms]) on it repeats one sample, and being reset does not help in the first `stubborn_ms`.
 """
 
 TYPE_CHECKING = False
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
         start_ms: NotRequired[int]
         hold: NotRequired[bool]
         away: NotRequired[list[tuple[int, int]]]
+        freezes: NotRequired[list[int]]
+        stubborn_ms: NotRequired[int]
+        range_g: NotRequired[int]
 
 
 _ENODEV = 19
@@ -41,6 +45,8 @@ class Part:
         self._start_ms = row.get("start_ms", 0)
         self._hold = row.get("hold", False)
         self._away = row.get("away", ())
+        self._freezes = list(row.get("freezes", ()))
+        self._stubborn_ms = row.get("stubborn_ms", 0)
         self._file = open(row["file"], "rb")  # noqa: SIM115 (as long as the part)
         self._total = self._file.seek(0, 2) // width
 
@@ -58,6 +64,11 @@ class Part:
             number = self._total - 1
         return max(-1, number)
 
+    def reset(self) -> None:
+        """Start anew: what was frozen is so no more, unless it is stubborn."""
+        while self._freezes and self._freezes[0] + self._stubborn_ms <= self._now_ms():
+            self._freezes.pop(0)
+
     def read(self, register: int, buffer: "Buffer") -> None:
         """Answer a read from a register on."""
         raise NotImplementedError
@@ -72,6 +83,8 @@ class Part:
         done = 0
         while done < len(view):
             number = first + done // self._width
+            if self._freezes:
+                number = min(number, self._freezes[0] * self._rate_hz // 1000)
             if number < self._total:
                 self._file.seek(number * self._width)
                 done += self._file.readinto(view[done:])
@@ -268,3 +281,4 @@ class Nau7802(Part):
 _NAU7802_RATES_HZ = {0: 10, 1: 20, 2: 40, 3: 80, 7: 320}
 
 MODELS = {"lis3dh": Lis3dh, "ads1115": Ads1115, "nau7802": Nau7802}
+"""The MPU6050 and the HX711 are in `host_pins.py`."""

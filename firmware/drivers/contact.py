@@ -1,15 +1,7 @@
-"""Call contacts: the supervised cord on an ADC divider, and a plain button.
+"""Call contacts: debounced, read by the board's timer; and a plain button.
 
-```
- supply --[R]--+--> ADC          ratio to the supply
-               |                 0.00   0.08       0.36        0.75   1.00
-          cord |                   short | pressed  |   idle     | cut
-               |
-      end of line: R to ground; the pull switch puts R/2 beside it
-```
-Idle is 0.5, pressed 0.25, a cut wire 1, a short 0; the three limits are settings. The board
-reads a contact every 10 ms; a state counts when it has been seen for the debounce time more
-often than not, so that a corroded contact that chatters while it is pulled still calls.
+The board reads a contact every 10 ms; a state counts when it has been seen for the debounce time
+more often than not, so that a corroded contact that chatters while it is pulled still calls.
 """
 
 from array import array
@@ -18,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware.boards.board import Adc, Board, Pin
+    from firmware.boards.board import Board, Pin
 
 IDLE, PRESSED, CUT, SHORT = range(4)
 """States; the value of a `contact` reading."""
@@ -58,29 +50,6 @@ class Debounce:
         self.state = self._candidate
         self._score = 0
         return True
-
-
-class Cord:
-    """Tells the state of the cord from its ratio; limits as fractions of the supply."""
-
-    def __init__(self, adc: "Adc", short_below: float, pressed_below: float, idle_below: float):
-        self._adc = adc
-        self.set_limits(short_below, pressed_below, idle_below)
-
-    def set_limits(self, short_below: float, pressed_below: float, idle_below: float) -> None:
-        """Set where one state ends and the next begins."""
-        self._short = int(short_below * 65535)
-        self._pressed = int(pressed_below * 65535)
-        self._idle = int(idle_below * 65535)
-
-    def read(self) -> int:
-        """Return the raw state."""
-        value = self._adc.read_u16()
-        if value < self._short:
-            return SHORT
-        if value < self._pressed:
-            return PRESSED
-        return IDLE if value < self._idle else CUT
 
 
 class Button:

@@ -1,4 +1,4 @@
-"""LIS3DH accelerometer: +-16 g, 100 Hz, read from its FIFO in one burst a block.
+"""LIS3DH accelerometer: +-16 g, 50 or 100 Hz, read from its FIFO in one burst a block.
 
 ```
  FIFO_SRC  -> how many wait (and whether the FIFO ran over)
@@ -31,6 +31,7 @@ _FIFO_CTRL = 0x2E
 _FIFO_SRC = 0x2F
 _OUT_BURST = 0x28 | 0x80
 
+_RATE_50_HZ_ALL_AXES = b"\x47"
 _RATE_100_HZ_ALL_AXES = b"\x57"
 _BDU_16_G_HIGH_RESOLUTION = b"\xb8"
 _FIFO_ON = b"\x40"
@@ -46,14 +47,15 @@ class Lis3dh:
 
     name = "lis3dh"
     axes = 3
-    period_ms = 10
-    poll_ms = 100
-    block = 1
     capacity = FIFO_LEVELS
+    g_per_digit = G_PER_DIGIT
     scale = G_PER_DIGIT * G_MPS2 / COUNTS_PER_DIGIT
     """m/s2 for each count."""
 
-    def __init__(self, bus: "I2C", address: int) -> None:
+    def __init__(self, bus: "I2C", address: int, rate_hz: int = 100, poll_ms: int = 100) -> None:
+        self.period_ms = 1000 // rate_hz
+        self.poll_ms = poll_ms
+        self._rate = _RATE_100_HZ_ALL_AXES if rate_hz == 100 else _RATE_50_HZ_ALL_AXES
         self._bus = bus
         self._address = address
         self._one = bytearray(1)
@@ -73,7 +75,7 @@ class Lis3dh:
         self._write(_FIFO_CTRL, _FIFO_BYPASS)
         self._write(_CTRL_REG4, _BDU_16_G_HIGH_RESOLUTION)
         self._write(_CTRL_REG5, _FIFO_ON)
-        self._write(_CTRL_REG1, _RATE_100_HZ_ALL_AXES)
+        self._write(_CTRL_REG1, self._rate)
         self._write(_FIFO_CTRL, _FIFO_STREAM)
 
     def read(self) -> int:

@@ -63,6 +63,7 @@ class Nau7802:
         self.zero = zero
         self.kg_per_count = kg_per_count
         self._one = bytearray(1)
+        self._ready = bytearray(1)  # the timer's own: it reads while `start` may be reading
         self._three = bytearray(3)
         self._last = 0
         self._stale = 0
@@ -97,6 +98,11 @@ class Nau7802:
             pass
         self._lost = self._paced.lost
 
+    def set_scale(self, zero: int, kg_per_count: float) -> None:
+        """Set what a count stands for."""
+        self.zero = zero
+        self.kg_per_count = kg_per_count
+
     def read(self) -> int:
         """Move what the timer has read into `counts` and return how many samples."""
         return self._paced.take(self.counts) if self._paced else 0
@@ -110,7 +116,8 @@ class Nau7802:
         return lost
 
     def _read_one(self) -> int:
-        if self._read(_PU_CTRL) & _CONVERSION_READY:
+        self._bus.readfrom_mem_into(self._address, _PU_CTRL, self._ready)
+        if self._ready[0] & _CONVERSION_READY:
             self._bus.readfrom_mem_into(self._address, _ADC_RESULT, self._three)
             self._last = self._three[0] << 16 | self._three[1] << 8 | self._three[2]
             if self._last & 0x800000:

@@ -22,6 +22,7 @@ room; one whose rounded values honestly stay the same for 5 min is started anew 
 """
 
 from firmware.drivers.radar import RESTARTS, Seen
+from firmware.drivers.radar_life import Life
 from protocol.errors import ProtocolError
 from protocol.messages import EventKind
 
@@ -71,12 +72,6 @@ FORGIVEN_MS = 60_000
 """Talking for this long, the next silence is met without back-off."""
 BEGIN_AGAIN_MS = 60_000
 """Commands at most so often, for a module that only seems to start again and again."""
-MOVING_FROZEN_MS = 30_000
-STILL_FROZEN_MS = 300_000
-_LEAST_FROZEN = 10
-"""So many equal reports at least: one that never comes says nothing."""
-FRESH_MS = 30_000
-"""Rates count while something that moves with them has changed within this time."""
 _POWER_OFF_MS = 500
 
 
@@ -109,10 +104,7 @@ class Radar:
         self._question = -1
         self._restart_ms = 0
         self._wait_ms = RESTART_FIRST_MS
-        self._payloads: "dict[int, bytes]" = {}
-        self._changed_ms = self._heard_ms
-        self._equal = 0
-        self._stuck_ms = -1
+        self._life = Life(self._heard_ms)
         self._asked_again = False
         self.damaged = 0
         """Frames whose values cannot be."""
@@ -123,7 +115,7 @@ class Radar:
     @property
     def stuck(self) -> bool:
         """Return True while the module repeats itself."""
-        return self._stuck_ms >= 0
+        return self._life.stuck_ms >= 0
 
     @property
     def lost(self) -> int:
@@ -132,7 +124,7 @@ class Radar:
 
     def is_fresh(self, now_ms: int) -> bool:
         """Return False when what moves with heart and breath has stood still."""
-        return not self.stuck and now_ms - self._changed_ms < FRESH_MS
+        return self._life.is_fresh(now_ms)
 
     def start_again(self) -> None:
         """Start the module anew at the next beat."""
@@ -197,11 +189,7 @@ class Radar:
         if self._commands is not None and module.answer(frame) == self._awaited:
             self._awaited = RESTARTS
         if frame.kind in module.lively and any(frame.payload):  # zeros: nothing is measured
-            if frame.payload == self._payloads.get(frame.kind):
-                self._equal += 1
-            else:
-                self._payloads[frame.kind] = frame.payload
-                self._note_change(now_ms)
+            self._tell_free(self._life.take(frame.kind, frame.payload, now_ms))
 
     def _note_heard(self, now_ms: int) -> None:
         if now_ms - self._heard_ms >= self.module.gap_ms:
@@ -225,13 +213,10 @@ class Radar:
         elif self._begin_ms < 0:
             self._begin_ms = max(now_ms, self._began_ms + BEGIN_AGAIN_MS)
 
-    def _note_change(self, now_ms: int) -> None:
-        self._changed_ms = now_ms
-        self._equal = 0
-        if self.stuck:
-            seconds = (now_ms - self._stuck_ms) // 1000
-            self._stuck_ms = -1
-            self._watch.condition(EventKind.SENSOR_FREE, seconds)
+    def _tell_free(self, frozen_ms: int) -> None:
+        """Tell it when a module that has repeated itself so long does so no more."""
+        if frozen_ms >= 0:
+            self._watch.condition(EventKind.SENSOR_FREE, frozen_ms // 1000)
 
     # What goes
 
@@ -311,17 +296,15 @@ class Radar:
 
     def _check_life(self, now_ms: int) -> None:
         """Tell it once when the module repeats itself while somebody is there."""
+        life = self._life
         if self.seen.presence != 1:
             if self.seen.presence == 0:
-                self._note_change(now_ms)
+                self._tell_free(life.note_change(now_ms))
             return
-        frozen_ms = now_ms - self._changed_ms
-        limit_ms = MOVING_FROZEN_MS if self.seen.motion == 1 else STILL_FROZEN_MS
-        if frozen_ms < limit_ms or self._equal < _LEAST_FROZEN:
+        if not life.is_frozen(now_ms, self.seen.motion == 1):
             return
         if not self.stuck:
-            self._stuck_ms = self._changed_ms
             self.seen.forget_rates()
-            self._watch.condition(EventKind.SENSOR_STUCK, frozen_ms // 1000)
+            self._watch.condition(EventKind.SENSOR_STUCK, life.freeze(now_ms) // 1000)
         if now_ms >= self._restart_ms:
             self._restart(now_ms)

@@ -65,7 +65,7 @@ def test_light_and_buzzer_for_a_time(unit):
 
 def test_unknown_commands_are_answered(unit):
     assert ask(unit, 99) == (1, "command 99 is not known")
-    assert ask(unit, CommandKind.UPDATE_BLOCK, b"x" * 500) == (1, "command 7 is not known")
+    assert ask(unit, CommandKind.UPDATE_BLOCK, b"x" * 500) == (2, "no update has begun")
 
 
 def test_self_test(unit):
@@ -74,6 +74,7 @@ def test_self_test(unit):
         "backlog",
         "boot.bak",
         "boot.json",
+        "button_test.json",
         "settings.good",
         "settings.json",
     ]

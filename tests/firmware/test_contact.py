@@ -6,7 +6,8 @@ import random
 import pytest
 
 from firmware.calls import EVENTS
-from firmware.drivers.contact import CUT, IDLE, PRESSED, SHORT, Button, Cord, Debounce
+from firmware.drivers.contact import CUT, IDLE, PRESSED, SHORT, Button, Debounce
+from firmware.drivers.cord import Cord
 from protocol.messages import EventKind, Reading, Status
 from protocol.quantities import CONTACT
 from tests.firmware.vm import needs_vm

@@ -126,3 +126,13 @@ def test_every_file_compiles_for_the_boards(tmp_path):
             command = [mpy_cross, f"-march={machine}", "-o", tmp_path / "out.mpy", path]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 0, (path, done.stderr)
+
+
+def test_the_link_beats_unless_bytes_wait_and_nobody_reads_them():
+    rows = run_script("reader.py")
+    assert {row["name"]: row["goes_on"] for row in rows} == {
+        "silence": True,
+        "bytes are read": True,
+        "silence and no reader": True,
+        "bytes wait": False,
+    }

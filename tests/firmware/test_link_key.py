@@ -130,6 +130,7 @@ def test_without_the_same_key_the_unit_sounds_and_keeps_its_call(make_keyed, key
 
 def test_the_heap_of_a_unit_with_a_key(make_keyed):
     unit = make_keyed()
+    unit.level = 3
     unit.start()
     unit.advance(60_000)
     assert unit.of(Status)[-1].heap_free > 60_000

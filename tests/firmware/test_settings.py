@@ -5,7 +5,8 @@ import json
 import pytest
 
 from firmware import settings
-from firmware.settings import Settings, SettingsError
+from firmware.setting_names import SettingsError
+from firmware.settings import Settings
 
 pytestmark = pytest.mark.fast
 
@@ -24,7 +25,15 @@ pytestmark = pytest.mark.fast
         ({"backlog_impacts": 9.5}, "backlog_impacts: 9.5 is not a whole number"),
         ({"debounce_ms": 60}, "debounce_ms: 60 is not between 30 and 50"),
         ({"debounce_ms": True}, "debounce_ms: true is not a whole number"),
-        ({"accelerometer": 1}, "accelerometer: 1 is not true or false"),
+        ({"accelerometer": 1}, "accelerometer: 1 is not text"),
+        ({"accelerometer": "adxl"}, 'accelerometer: "adxl" is none of none, lis3dh, mpu6050'),
+        ({"acc_rate_hz": 75}, "acc_rate_hz: is neither 50 nor 100"),
+        ({"acc_range_g": 8}, "acc_range_g: 8 is for a mpu6050 only"),
+        ({"acc_address": 0x68}, "acc_address: is none of 0, 24, 25"),
+        ({"accelerometer": "mpu6050", "acc_address": 24}, "acc_address: is none of 0, 104, 105"),
+        ({"load": "hx712"}, 'load: "hx712" is none of nau7802, hx711'),
+        ({"link": "wifi"}, 'link: "wifi" is none of usb, uart, ble'),
+        ({"still_min": 29}, "still_min: 29 is not between 30 and 600"),
         ({"buzzer": "off"}, "buzzer: unknown key"),
         (
             {"cord_short_below": 0.2, "cord_pressed_below": 0.2},
@@ -71,6 +80,11 @@ def test_a_mistake_is_one_line(chosen, line):
 def test_inputs_are_told_by_channel_kind_and_level():
     chosen = {"profile": "room", "input_12": "reed", "input_10": "pir", "input_10_level": 0}
     assert Settings(chosen).inputs() == [(10, "pir", 0), (12, "reed", 1)]
+
+
+def test_an_accelerometer_as_the_first_version_wrote_it():
+    assert Settings({"profile": "room", "accelerometer": True}).text("accelerometer") == "lis3dh"
+    assert Settings({"profile": "room", "accelerometer": False}).text("accelerometer") == "none"
 
 
 def test_whole_numbers_do_for_numbers():

@@ -87,6 +87,8 @@ class VmUnit:
         self.acknowledging = True
         self.stderr = folder / "stderr.txt"
         self.heap = HEAP
+        self.level = 0
+        """Of optimisation: 3 compiles as for a board, without asserts and line numbers."""
         self.sent = 0
         self.received = 0
         self.raw = bytearray()
@@ -155,7 +157,14 @@ class VmUnit:
         config.write_text(json.dumps(self.host))
         with self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [MICROPYTHON, "-X", f"heapsize={self.heap}", ROOT / "firmware/main.py", config],
+                [
+                    MICROPYTHON,
+                    f"-O{self.level}",
+                    "-X",
+                    f"heapsize={self.heap}",
+                    ROOT / "firmware/main.py",
+                    config,
+                ],
                 env={"MICROPYPATH": ":".join(path), **environment},
                 stdout=stderr,
                 stderr=stderr,
@@ -287,6 +296,11 @@ class LockstepUnit(VmUnit):
     def advance(self, duration_ms: int) -> None:
         """Let virtual time pass."""
         self.advance_to(self.time_ms + duration_ms)
+
+    def stall(self, duration_ms: int) -> None:
+        """Let virtual time pass while the program does not run, as in a long call."""
+        self._settle()
+        self.time_ms += duration_ms
 
     def advance_until(self, until: Callable[[], bool], limit_ms: int = 60_000) -> None:
         """Let virtual time pass, 100 ms at a time, until something is true."""

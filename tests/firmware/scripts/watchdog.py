@@ -79,9 +79,10 @@ def play(name, tasks, until_ms):
     asyncio.new_event_loop()
     print(json.dumps({
         "name": name, "fed": board.fed[-1:], "feeds": len(board.fed), "resets": board.resets,
-        "now": board.now, "reports": reports, "words": health.take_last_words(ROOT),
+        "now": board.now, "reports": reports, "words": health.recall_last_words(ROOT)[0],
         "starts": [task.starts for task in made], "restarts": unit.restarts,
     }))  # fmt: skip
+    unit.forget_last_words()
 
 
 play("well", [()], 60_000)

@@ -1,0 +1,85 @@
+"""One second of samples as our frames, and as lines of JSON; prints bytes and microseconds.
+
+A JSON-lines firmware sends what a sensor gives as one object a sample, numbers in SI units with
+three decimals; that is measured, and also one object a block, which is the best that it can do.
+"""
+
+import gc
+import json
+import sys
+import time
+from array import array
+
+from protocol.framing import encode_frame
+from protocol.messages import Samples
+
+ROUNDS = int(sys.argv[1])
+KINDS = (
+    # name, axes, samples a second, samples a block, scale
+    ("acceleration 100 Hz", 3, 100, 10, 0.00735),
+    ("acceleration 50 Hz", 3, 50, 10, 0.00735),
+    ("strip 100 Hz", 1, 100, 50, 0.000125),
+    ("load 10 Hz", 1, 10, 5, 0.01),
+)
+
+
+def signal(axes, count):
+    """Return counts as a real part gives them: noise about a level."""
+    seed = 1
+    values = array("h", bytes(2 * axes * count))
+    for position in range(len(values)):
+        seed = (1103515245 * seed + 12345) & 0x7FFFFFFF
+        values[position] = (1333 if position % 3 == 2 else 0) + (seed >> 16) % 400 - 200
+    return values
+
+
+def as_frames(values, axes, rate, block, scale):
+    size = 0
+    for first in range(0, rate, block):
+        counts = bytes(memoryview(values)[axes * first : axes * (first + block)])
+        message = Samples(
+            1, 0, 1_000_000 + 10 * first, first, 1_000_000 // rate, scale, axes, counts
+        )
+        size += len(encode_frame(message.TYPE, first, message.pack()))
+    return size
+
+
+def as_lines(values, axes, rate, block, scale):
+    size = 0
+    for sample in range(rate):
+        row = [round(values[axes * sample + axis] * scale, 3) for axis in range(axes)]
+        line = {"unit": "bath-3f2a", "t": 1_000_000 + 10 * sample, "ch": "acc", "v": row}
+        size += len((json.dumps(line) + "\n").encode())
+    return size
+
+
+def as_line_of_block(values, axes, rate, block, scale):
+    size = 0
+    for first in range(0, rate, block):
+        rows = [
+            [round(values[axes * sample + axis] * scale, 3) for axis in range(axes)]
+            for sample in range(first, first + block)
+        ]
+        line = {"unit": "bath-3f2a", "t": 1_000_000 + 10 * first, "ch": "acc", "v": rows}
+        size += len((json.dumps(line) + "\n").encode())
+    return size
+
+
+def measure(work, *arguments):
+    best = 1 << 29
+    for _ in range(ROUNDS):
+        gc.collect()
+        begin = time.ticks_us()
+        for _ in range(10):
+            size = work(*arguments)
+        best = min(best, time.ticks_diff(time.ticks_us(), begin) // 10)
+    return size, best
+
+
+for name, axes, rate, block, scale in KINDS:
+    values = signal(axes, rate)
+    found = [
+        measure(work, values, axes, rate, block, scale)
+        for work in (as_frames, as_lines, as_line_of_block)
+    ]
+    print(json.dumps({"name": name, "frames": found[0], "lines": found[1], "blocks": found[2]}))
