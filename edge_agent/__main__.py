@@ -20,12 +20,15 @@ from edge_agent.clock import SystemClock
 from edge_agent.config import Config, ConfigError, UnitConfig, load
 from edge_agent.console import ABSENT, INTERRUPTED, NO, OK, WRONG_INPUT, say, show
 from edge_agent.control import ask
+from edge_agent.link.link import Link
 from edge_agent.link.serial_port import SerialPort
 from edge_agent.outbox.rows import OutboxError
 from edge_agent.simulator.platforms.arguments import add_arguments
 from edge_agent.state import StateDir, StateError
+from edge_agent.update_commands import add_bundle_arguments, add_upgrade_arguments
 
 DEFAULT_CONFIG = Path("/etc/anzhen/anzhen.toml")
+BLE = "ble:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
     unit.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
     unit.add_argument("--after", type=float, default=3.0, metavar="S", help="begin to play at")
     unit.set_defaults(command=_unit)
+    bundle = commands.add_parser("bundle", help="make and sign a version of the units' program")
+    add_bundle_arguments(bundle)
+
+    upgrade = commands.add_parser("upgrade", help="bring a version of the program to a unit")
+    add_upgrade_arguments(upgrade, DEFAULT_CONFIG)
     return parser
 
 
@@ -190,11 +198,15 @@ def _control_path(config: Config) -> Path:
 def _run(options: argparse.Namespace) -> int:
     config = load(options.config)
     try:
+        open_link = _opener(config)
+    except ImportError as error:
+        return say(f"a unit on Bluetooth: {error}; needs pip install 'anzhen[ble]'", ABSENT)
+    try:
         state = StateDir(Path(config.state_dir))
     except StateError as error:
         return say(str(error), ABSENT)
     try:
-        asyncio.run(_run_agent(config, state))
+        asyncio.run(_run_agent(config, open_link, state))
     except OutboxError as error:
         return say(f"the outbox does not work, nothing is safe: {error}", ABSENT)
     except BaseExceptionGroup as group:
@@ -207,8 +219,10 @@ def _run(options: argparse.Namespace) -> int:
     return OK
 
 
-async def _run_agent(config: Config, state: StateDir) -> None:
-    agent = Agent(config, SystemClock(), _open_port, state.outbox, _control_path(config))
+async def _run_agent(
+    config: Config, open_link: Callable[[UnitConfig], Link], state: StateDir
+) -> None:
+    agent = Agent(config, SystemClock(), open_link, state.outbox, _control_path(config))
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -218,6 +232,20 @@ async def _run_agent(config: Config, state: StateDir) -> None:
         if not task.cancelling():
             raise
         logging.getLogger("anzhen").info("stopped")
+
+
+def _opener(config: Config) -> Callable[[UnitConfig], Link]:
+    """Return what opens a unit's line.
+
+    Raises:
+        ImportError: a unit is on Bluetooth, and bleak is not installed.
+    """
+    if not any(unit.port.startswith(BLE) for unit in config.unit):
+        return _open_port
+    from edge_agent.link.ble import BleRadio
+
+    radio = BleRadio()
+    return lambda unit: radio.open(unit.port) if unit.port.startswith(BLE) else _open_port(unit)
 
 
 def _open_port(unit: UnitConfig) -> SerialPort:

@@ -45,6 +45,7 @@ from edge_agent.relay.retained import RetainedState
 from edge_agent.relay.route import Hooks, Presence
 from edge_agent.relay.routes import Routes, route_names
 from edge_agent.unit import Received, Unit
+from edge_agent.update import Updates
 from edge_agent.wiring.acks import Acks
 from edge_agent.wiring.faults import Faults
 from edge_agent.wiring.intake import Intake
@@ -122,6 +123,7 @@ class Agent:
             )
             for unit in config.unit
         }
+        self.updates = Updates(self.units, clock, lambda: self._retained.open_events)
         self._acks = Acks(self.units)
         self._sounding = Sounding(self.units, config.unit, lambda: self._retained.open_events)
         self.outbox = Outbox(outbox_path, route_names(config), clock.outside)
@@ -148,6 +150,7 @@ class Agent:
                     group.create_task(unit.run(), name=f"unit {unit.unit_id}")
                 for route in self.routes.all:
                     group.create_task(route.run(), name=f"relay {route.name}")
+                group.create_task(self.updates.run(), name="updates of units")
                 if self._control_path is not None:
                     control = serve_control(
                         self._control_path,
@@ -155,6 +158,7 @@ class Agent:
                             "status": self.status,
                             "calibration": self.calibration,
                             "drill": self.drill,
+                            "upgrade": self.updates.answer,
                         },
                     )
                     group.create_task(control, name="control")

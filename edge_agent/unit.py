@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_agent.clock import Clock
 from edge_agent.link.link import Link, LinkError
 from protocol.edge_session import EdgeSession
-from protocol.messages import CommandKind, Log, Reading, Samples, Status
+from protocol.messages import CommandKind, Log, Reading, Result, Samples, Status
 from protocol.session import ONLINE, WAITING, ClockSample, LinkDown
 
 _log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class Unit:
         self._link: Link | None = None
         self._lost = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._asked: dict[int, asyncio.Future[Result]]
         self.session = self._new_session()
 
     async def run(self) -> None:
@@ -93,6 +94,24 @@ class Unit:
                 _log.warning("unit %s: the line is back", self.unit_id)
             complained, wait_s = "", REOPEN_FIRST_S
             await self._serve(link)
+
+    async def ask(self, kind: int, argument: bytes, limit_s: float) -> Result:
+        """Send a command and wait for what came of it.
+
+        Raises:
+            LinkError: the unit is not there, or does not answer in time.
+        """
+        if self.session.state != ONLINE or self._link is None:
+            raise LinkError("the unit is not there")
+        number = self.session.command(kind, argument)
+        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        self.flush()
+        try:
+            return await asyncio.wait_for(answer, limit_s)
+        except TimeoutError:
+            raise LinkError("the unit does not answer") from None
+        finally:
+            self._asked.pop(number, None)
 
     def flush(self) -> None:
         """Send what the session wants to say."""
@@ -119,6 +138,7 @@ class Unit:
                 self._timer = None
 
     def _new_session(self) -> EdgeSession:
+        self._asked = {}  # their numbers begin anew
         return EdgeSession(self._clock.random(8), self._key)
 
     def _now_ms(self) -> int:
@@ -157,6 +177,10 @@ class Unit:
         events = self.session.events()
         for event in events:
             self._receive(event)
+            if isinstance(event, Result) and event.number in self._asked:
+                asked = self._asked.pop(event.number)
+                if not asked.done():
+                    asked.set_result(event)
             if isinstance(event, LinkDown):
                 _log.warning("unit %s: silent", self.unit_id)
         if events:

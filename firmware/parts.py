@@ -185,9 +185,13 @@ class Parts:
 
     def _make_sampler(self, channel: int, source: "Source") -> Sampler:
         quantity = profile.QUANTITIES[channel]
-        period_us = 1000 * source.period_ms
         uplink = self._uplink
         worn = self.worn if channel == profile.ACC else None
+        # One message for all blocks: it is packed before `send` returns.
+        block = Samples(
+            quantity.code, channel, 0, 0,
+            1000 * source.period_ms, source.scale, source.axes, b"",
+        )  # fmt: skip
 
         def emit(counts: "array[int]", count: int, first_ms: int, index: int) -> None:
             if worn is not None:
@@ -195,14 +199,11 @@ class Parts:
             if not uplink.wants_samples():
                 return
             try:
-                samples = bytes(memoryview(counts)[: count * source.axes])
+                block.data = bytes(memoryview(counts)[: count * source.axes])
             except MemoryError:
                 uplink.dropped += 1
                 return
-            block = Samples(
-                quantity.code, channel, first_ms, index,
-                period_us, source.scale, source.axes, samples,
-            )  # fmt: skip
+            block.uptime_ms, block.index = first_ms, index
             uplink.send(block)
 
         def tell(faulty: bool) -> None:

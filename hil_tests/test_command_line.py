@@ -1,6 +1,7 @@
 """The command line as its user meets it: codes, one-line mistakes, a missing port."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.firmware.vm import needs_vm
 
 ANZHEN = [sys.executable, "-m", "edge_agent"]
 
@@ -139,3 +142,26 @@ def test_a_trial_that_is_not_there_and_a_broker_that_is_not_there(sisfall, tmp_p
     assert (trial.returncode, broker.returncode) == (2, 3)
     assert trial.stderr == f"anzhen: {path}: no trial 99999, there are 0 to {len(sisfall) - 1}\n"
     assert broker.stderr == "anzhen: no broker at 127.0.0.1:9\n"
+
+
+@needs_vm
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_unit_that_is_told_to_stop_takes_its_vm_with_it(tmp_path: Path, number):
+    flash = tmp_path / "unit"
+    unit = subprocess.Popen(
+        [*ANZHEN, "unit", "bathroom", "--port", tmp_path / "port", "--flash", flash],
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 20
+    while not _vms(flash) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(_vms(flash)) == 1
+    unit.send_signal(number)
+    unit.wait(10)
+    assert not _vms(flash)
+
+
+def _vms(flash: Path) -> list[str]:
+    """Return the processes that run a unit's configuration."""
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    return [line for line in lines if b"main.py" in line and bytes(flash) in line]

@@ -18,7 +18,7 @@ import msgspec
 
 from edge_agent.clock import Instant
 from edge_agent.config import Config
-from edge_agent.home.cause import Cause, Noted, Origin, Over
+from edge_agent.home.cause import Cause, Over
 from edge_agent.home.fusion import Fusion, Support
 from edge_agent.home.home import Home
 from edge_agent.home.protection import Kind, Lost, Protection
@@ -29,6 +29,7 @@ from edge_agent.pipeline.findings import BedNews, Finding, UnitNews
 from edge_agent.pipeline.radars import RadarWatch
 from edge_agent.pipeline.tags import TagWatch
 from edge_agent.pipeline.times import UnitTimes
+from edge_agent.pipeline.unit_events import UnitEvents
 from edge_agent.unit import LinkLost, Received
 from protocol.messages import Event, EventKind, Hello, Impact, Log, Reading, Samples, Status
 from protocol.quantities import ACCELERATION, RADAR_TRACK
@@ -50,7 +51,6 @@ class _UnitState:
     said_lost: bool = False
     battery_mv: int = 0
     backlog: int = -1
-    cord_cut: bool = False
 
 
 class Pipeline:
@@ -60,6 +60,7 @@ class Pipeline:
         self._home = home
         self._units = {unit.id: _UnitState(now.monotonic_s) for unit in config.unit}
         self._times = {unit.id: UnitTimes() for unit in config.unit}
+        self._events = UnitEvents(home, self._times)
         self._falls = FallWatch(home, self._times)
         self._beds = BedWatch(config, home, self._times, host_boot)
         self._radars = RadarWatch(config, home, self._times)
@@ -134,11 +135,10 @@ class Pipeline:
             return self._take_samples(unit_id, message, now)
         if isinstance(message, Reading):
             found = self._with_signs(self._beds.take_reading(unit_id, message, now), now)
-            return [*found, *self._activity.take(unit_id, message, now)]
+            found += self._activity.take(unit_id, message, now)
+            return [*found, *self._events.take_reading(unit_id, message, now)]
         if isinstance(message, Event):
-            pressed = message.kind == EventKind.CALL_PRESSED
-            signs = self._activity.take_press(unit_id, now) if pressed else []
-            return [self._take_event(unit_id, message, now), *signs]
+            return self._take_event(unit_id, message, now)
         if isinstance(message, Impact):
             return self._falls.take_impact(unit_id, message, now)
         if isinstance(message, Hello):
@@ -158,7 +158,8 @@ class Pipeline:
         self, unit_id: str, block: Samples, now: Instant
     ) -> Sequence[Finding | Support]:
         if block.quantity == ACCELERATION.code:
-            self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
+            if self._events.is_worn(unit_id):
+                self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
             return [*self._tags.take(unit_id, block, now), *self._falls.take(unit_id, block, now)]
         if block.quantity == RADAR_TRACK.code:
             self._protection.saw(unit_id, Kind.FALL, now.monotonic_s)
@@ -182,6 +183,7 @@ class Pipeline:
         seen: list[Finding | Support] = [
             *self._falls.tick(now),
             *self._radars.tick(now),
+            *self._events.tick(now),
             *self._with_signs(self._beds.tick(now), now),
         ]
         findings = self._joined(seen)
@@ -190,7 +192,7 @@ class Pipeline:
         for unit_id, state in self._units.items():
             if not state.online and now.monotonic_s - state.heard_s >= FIRST_WORD_S:
                 findings += self._lose(unit_id, state, "no word from the unit", now)
-            if state.online and not state.cord_cut:
+            if state.online and self._events.can_call(unit_id):
                 self._protection.saw(unit_id, Kind.CALL, now.monotonic_s)
         for news in self._protection.tick(now.monotonic_s):
             if isinstance(news, Lost):
@@ -214,13 +216,18 @@ class Pipeline:
             for unit_id in self._units
         }
 
+    def contacts_worked(self) -> dict[str, float]:
+        """Return the UTC at which each unit's call contact last worked, where it ever did."""
+        return self._events.contacts_worked()
+
     def facts(self) -> dict[str, bytes]:
         """Return what is to be stored and given back after a restart, by name."""
         kinds = {
             f"protection:{person}": msgspec.json.encode(fact)
             for person, fact in self._protection.facts().items()
         }
-        return self._falls.facts() | self._beds.facts() | self._activity.facts() | kinds
+        events = self._events.facts()
+        return self._falls.facts() | self._beds.facts() | self._activity.facts() | kinds | events
 
     def restore(self, facts: dict[str, bytes], now: Instant) -> None:
         """Take back stored facts; one that cannot be read is as if it had never been known."""
@@ -234,6 +241,8 @@ class Pipeline:
         kind, _, subject = name.partition(":")
         if kind == "protection":
             self._protection.restore(subject, body)
+        elif kind == "contact":
+            self._events.restore(subject, body)
         elif kind == "calibration":
             self._falls.restore(subject, body)
         elif kind in ("inactivity", "inactivity_learned", "stay"):
@@ -271,12 +280,18 @@ class Pipeline:
             Over("unit_lost", unit_id, "the unit is back"),
         ]
 
+    def _take_event(self, unit_id: str, event: Event, now: Instant) -> list[Finding]:
+        pressed = event.kind == EventKind.CALL_PRESSED
+        signs = self._activity.take_press(unit_id, now) if pressed else []
+        return [self._events.take(unit_id, event, now), *signs]
+
     def _take_status(self, unit_id: str, state: _UnitState, status: Status) -> list[Finding]:
+        findings = self._events.take_status(unit_id, status)
         moved = abs(status.battery_mv - state.battery_mv) >= 50
         if not moved and status.backlog == state.backlog:
-            return []
+            return findings
         state.battery_mv, state.backlog = status.battery_mv, status.backlog
-        return [UnitNews(unit_id, True, status=status)]
+        return [*findings, UnitNews(unit_id, True, status=status)]
 
     def _lose(self, unit_id: str, state: _UnitState, reason: str, now: Instant) -> list[Finding]:
         state.online = False
@@ -287,45 +302,3 @@ class Pipeline:
             UnitNews(unit_id, False, reason=reason),
             self._home.cause("unit_lost", unit_id, now.utc_s, reason=reason),
         ]
-
-    def _take_event(self, unit_id: str, event: Event, now: Instant) -> Finding:
-        origin = Origin(unit_id, event.boot_id, event.seq)
-        if event.kind in _CORD:
-            self._units[unit_id].cord_cut = _CORD[event.kind]
-        times = self._times[unit_id]
-        condition = _CAUSES.get(event.kind)
-        if condition is not None:
-            return self._home.cause(
-                condition,
-                unit_id,
-                times.event_utc(event, event.uptime_ms, now),
-                evidence={"channel": float(event.channel)} | _EVIDENCE.get(event.kind, {}),
-                reason=times.doubt(event),
-                origin=origin,
-            )
-        if event.kind in _OVER:
-            return Over(_OVER[event.kind], unit_id, "the unit says so", origin)
-        return Noted(origin)
-
-
-_CAUSES = {
-    EventKind.CALL_PRESSED: "call",
-    EventKind.CORD_CUT: "cord_cut",
-    EventKind.CORD_SHORT: "cord_cut",
-    EventKind.SENSOR_FAULT: "sensor_fault",
-    EventKind.BACKLOG_FULL: "storage_low",
-    EventKind.FALL_SEEN: "fall",
-    EventKind.SENSOR_STUCK: "sensor_stuck",
-}
-_EVIDENCE = {EventKind.FALL_SEEN: {"module_flag": 1.0}}
-_CORD = {
-    EventKind.CORD_CUT: True,
-    EventKind.CORD_SHORT: True,
-    EventKind.CORD_RESTORED: False,
-}
-_OVER = {
-    EventKind.CORD_RESTORED: "cord_cut",
-    EventKind.SENSOR_RESTORED: "sensor_fault",
-    EventKind.SENSOR_FREE: "sensor_stuck",
-}
-"""A module whose fall flag falls again is no evidence that anybody got up."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ _log = logging.getLogger(__name__)
 async def run_unit(
     unit_id: str, profile: str, port: Path, flash: Path, trial: Trial | None, after_s: float
 ) -> None:
-    """Run a unit until its firmware ends or we are interrupted.
+    """Run a unit until its firmware ends or we are told to stop.
 
     Raises:
         VmMissingError: there is no MicroPython VM here.
@@ -38,9 +39,12 @@ async def run_unit(
         board["i2c"] = {"main": {"24": part}}
     vm = UnitVm(UnitSpec(unit_id, profile, board), flash, line, None)
     _log.info("unit %s (%s) on %s", unit_id, profile, port)
+    running = asyncio.create_task(asyncio.to_thread(vm.wait), name="vm")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:
-        await asyncio.to_thread(vm.wait)
-        _log.error("the firmware ended: %s", vm.log[-2000:])
+        await asyncio.wait({running})
+        if not running.cancelled():
+            _log.error("the firmware ended: %s", vm.log[-2000:])
     finally:
         vm.stop()
         line.close()

@@ -23,7 +23,6 @@ Known weakness: an ESP32's heap grows in pieces and fragments; its real high wat
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 

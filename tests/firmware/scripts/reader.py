@@ -49,9 +49,7 @@ class Backlog:
 async def play(name, has_bytes, is_stuck):
     clock = Clock()
     line = Line(has_bytes, is_stuck)
-    unit = Uplink(
-        Hello("u", b"bootboot", 1, b"n" * 8), line, clock, Backlog(), lambda event: None
-    )
+    unit = Uplink(Hello("u", b"bootboot", 1, b"n" * 8), line, clock, Backlog(), lambda event: None)
     unit._open = True
     tasks = [asyncio.create_task(unit.run_timer())]
     if not is_stuck:
