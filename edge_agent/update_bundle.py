@@ -25,7 +25,6 @@ _MPY_VERSION = 6
 """Of the bytecode that mpy-cross 1.19 to 1.29 writes; without native code it fits every chip."""
 _NOT_SHIPPED = ("firmware/main.py", "firmware/boards/lockstep/")
 _ONLY_LINUX = "firmware/boards/host"
-_FOR_MYPY = "if TYPE_CHECKING:"
 _TOOL_S = 60.0
 
 
@@ -114,7 +113,8 @@ def compile_file(path: Path, name: str) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         bare, out = Path(folder) / "bare.py", Path(folder) / "out.mpy"
-        bare.write_text(path.read_text("utf-8").replace(_FOR_MYPY, "if False:"), "utf-8")
+        text = path.read_text("utf-8").replace("if TYPE_CHECKING:", "if False:")
+        bare.write_text(text.replace("TYPE_CHECKING = False", ""), "utf-8")
         _run("mpy-cross", "-O3", "-s", name, "-o", str(out), str(bare))
         return out.read_bytes()
 

@@ -82,12 +82,11 @@ def encode_frame(type_: int, sequence: int, payload: bytes, tag: bytes = b"") ->
     """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError("payload of %d bytes, at most %d" % (len(payload), MAX_PAYLOAD))
-    if len(tag) not in (0, TAG_LENGTH):
+    if tag and len(tag) != TAG_LENGTH:
         raise ValueError("tag of %d bytes, must be 0 or %d" % (len(tag), TAG_LENGTH))
-    flags = FLAG_TAG if tag else 0
-    body = struct.pack(_HEADER, VERSION << 4 | flags, type_, sequence & 0xFFFFFFFF)
-    body = body + payload + tag
-    body += struct.pack("<I", binascii.crc32(body) & 0xFFFFFFFF)
+    first = VERSION << 4 | FLAG_TAG if tag else VERSION << 4
+    body = struct.pack(_HEADER, first, type_, sequence & 0xFFFFFFFF) + payload + tag
+    body += struct.pack("<I", binascii.crc32(body))
     return _END + body.replace(_ESC, _ESC_ESC).replace(_END, _ESC_END) + _END
 
 

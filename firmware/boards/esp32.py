@@ -12,7 +12,8 @@
 | `link()` | what `settings.json` says: `usb`, `uart` or `ble` |
 
 Ref: MicroPython 1.29 docs, "Quick reference for the ESP32"; Espressif ESP32 datasheet v4.x,
-table "ADC calibration results" (2450 mV at 11 dB), likewise S3 (2900), C3 (2500), C6 (3300);
+table "ADC calibration results" (2450 mV at 11 dB), likewise S3 (2900), C3 (2500; also ESP-IDF 4.4,
+"ADC Attenuation"), C6 (3300; not verified);
 NXP UM10204 rev 7, section 3.1.16 (nine clocks free a bus).
 """
 

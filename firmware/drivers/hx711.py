@@ -16,8 +16,8 @@ with the interrupts off and measures it (`board.pulse`); a spoilt conversion is 
 
 Then the reads fail, and the sampler starts it anew by a sleep, again and again.
 
-Ref: Avia Semiconductor HX711 datasheet, "Serial Interface", table 3, "Reset and Power-Down";
-settling 400 ms at 10 Hz, table 2 "Key electrical characteristics" (noise 50 nV rms).
+Ref: Avia Semiconductor HX711 datasheet, "Serial Interface", figure 2 (clock high 50 us at most),
+"Reset and Power-Down"; table 2 (settling 400 ms at 10 Hz, noise 50 nV rms: not read again).
 """
 
 import asyncio

@@ -17,7 +17,7 @@ def encoding_costs() -> list[str]:
         "| one second of | frames | a line a sample | bytes | time | a line a block | bytes | time |"
     ]
     lines.append("|" + "---|" * 8)
-    for row in measure_encoding(20):
+    for row in measure_encoding(100):
         (size, us), (wide, slow), (block, some) = row["frames"], row["lines"], row["blocks"]
         lines.append(
             f"| {row['name']} | {size} B, {us} us | {wide} B, {slow} us "

@@ -127,6 +127,11 @@ def test_a_version_is_received_tried_and_kept(unit, second):
     assert state(unit) == SECOND
 
 
+def test_a_bundle_carries_nothing_that_only_mypy_reads(second):
+    for word in (b"typing", b"collections.abc", b"TYPE_CHECKING"):
+        assert word not in second.content
+
+
 def test_a_program_in_source_goes_the_same_way_and_the_next_into_the_other_slot(unit, versions):
     unit.heap = "400k"  # compiling takes more than a device's bytecode
     boot(unit)
