@@ -170,6 +170,7 @@ class Agent:
         """Return what `anzhen status` shows."""
         now = self._clock.now()
         lost = self._pipeline.samples_lost()
+        worked = self._pipeline.contacts_worked()
         return {
             "session": self._session,
             "version": __version__,
@@ -179,6 +180,7 @@ class Agent:
                 {
                     "unit": unit_id,
                     "state": unit.session.state,
+                    "call_worked": format_utc(worked[unit_id]) if unit_id in worked else None,
                     "samples_lost": lost[unit_id],
                     "frames_lost": unit.session.frames_lost,
                     "rejected": unit.session.rejected,
