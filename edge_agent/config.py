@@ -22,8 +22,16 @@ Identifier = Annotated[
     ),
 ]
 Label = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=40, description="1 to 40 characters of text")
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=40,
+        pattern=r"^(?!(.|\n)*\d([\s._-]?\d){5})",
+        description="1 to 40 characters of text, and no 6 digits in a row: these words go to "
+        "platforms, and a telephone, an identity number or an address must not",
+    ),
 ]
+"""Words for people, in alarms and on topics."""
 Text = Annotated[
     str, msgspec.Meta(min_length=1, max_length=255, description="1 to 255 characters of text")
 ]
@@ -177,7 +185,8 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One more platform that gets every alarm, in its own words.
 
-    `host`, `port` and `keepalive_s` are of MQTT; a county route has `settings.url` instead.
+    `host`, `port` and `keepalive_s` are of MQTT; a county route has `settings.url` instead, and the
+    profile `apprise` (a family) a file of addresses, `settings.urls_file`.
     """
 
     name: Annotated[
@@ -186,7 +195,9 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             pattern="^[A-Za-z0-9_-]{1,32}$", description="1 to 32 letters, digits, _ or -"
         ),
     ]
-    profile: Literal["native", "thingsboard", "aliyun", "jetlinks", "huawei", "onenet", "county"]
+    profile: Literal[
+        "native", "thingsboard", "aliyun", "jetlinks", "huawei", "onenet", "county", "apprise"
+    ]
     host: Text | None = None
     port: Port | None = None
     fallback: Addresses = []
@@ -431,6 +442,17 @@ def check_references(config: Config) -> None:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
 
 
+_MQTT_KEYS = ("host", "port", "keepalive_s")
+_FOREIGN_KEYS = {
+    "county": (_MQTT_KEYS, "not of a county route: settings.url says it"),
+    "apprise": (
+        (*_MQTT_KEYS, "fallback", "tls"),
+        "not of a family's route: settings.urls_file says it",
+    ),
+}
+"""Keys of a route that are none of some profiles, and why."""
+
+
 def _check_routes(config: Config) -> None:
     names = ["mqtt"]  # of the native route, in the outbox and in `status`
     if config.mqtt is not None:
@@ -441,14 +463,15 @@ def _check_routes(config: Config) -> None:
             raise ConfigError(f"{key}.name", f"{route.name!r} is there twice")
         names.append(route.name)
         _check_addresses(key, route.fallback)
-        if route.profile != "county" and route.host is None:
-            raise ConfigError(f"{key}.host", "required key is missing")
-        if route.profile == "county":
-            for name in ("host", "port", "keepalive_s"):
-                if getattr(route, name) is not None:
-                    raise ConfigError(
-                        f"{key}.{name}", "not of a county route: settings.url says it"
-                    )
+        foreign = _FOREIGN_KEYS.get(route.profile)
+        if foreign is None:
+            if route.host is None:
+                raise ConfigError(f"{key}.host", "required key is missing")
+            continue
+        keys, why = foreign
+        for name in keys:
+            if getattr(route, name) not in (None, []):
+                raise ConfigError(f"{key}.{name}", why)
     is_reserved = [route.reserve for route in config.route]
     if config.mqtt is None and is_reserved and all(is_reserved):
         raise ConfigError("route[0].reserve", "some route must go at once")

@@ -49,6 +49,12 @@ def test_a_good_file_is_frozen_values_with_defaults():
             "alarm.night_start: expected `str` matching regex '^([01][0-9]|2[0-3]):[0-5][0-9]$';"
             " allowed: HH:MM, 00:00 to 23:59",
         ),
+        (
+            "[[place]]\nid = 'hall'\nzh = '走廊'\nen = 'hall 13800138000'",
+            "place[1].en: expected `str` matching regex '^(?!(.|\\\\n)*\\\\d([\\\\s._-]?\\\\d){5})'; allowed: 1 to 40"
+            " characters of text, and no 6 digits in a row: these words go to platforms, and a"
+            " telephone, an identity number or an address must not",
+        ),
         ("[mqtt]\nport = 1883", "mqtt.host: required key is missing"),
         ("[mqtt]\nhost = 'x'\nport = 70000", "mqtt.port: expected `int` <= 65535; allowed: a port, 1 to 65535"),
         (
@@ -136,6 +142,29 @@ def test_a_mistake_in_a_route_names_its_place(addition, message):
     with pytest.raises(ConfigError) as caught:
         parse(tomllib.loads(GOOD + addition))
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("label", "good"),
+    [
+        ("卧室2", True),
+        ("3-2-101", True),
+        ("room 12345", True),
+        ("room 123456", False),
+        ("138 0013 8000", False),
+        ("12-3-1502", False),  # block, stair and flat: an address
+        ("６４０３０２", False),
+        ("a\n1 2\n3_4.5-6", False),
+    ],
+)
+def test_the_words_for_a_place_hold_no_telephone_identity_number_or_address(label, good):
+    tree = tomllib.loads(GOOD)
+    tree["place"][0]["zh"] = label
+    if good:
+        assert parse(tree).place[0].zh == label
+    else:
+        with pytest.raises(ConfigError, match=r"^place\[0\]\.zh: .* no 6 digits in a row"):
+            parse(tree)
 
 
 def test_an_address_is_a_host_and_a_port():

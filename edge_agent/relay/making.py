@@ -1,7 +1,7 @@
 """Routes out of the configuration: a `[[route]]` table or `[mqtt]` to something that runs."""
 
 import re
-from pathlib import Path
+from importlib.util import find_spec
 
 import msgspec
 
@@ -17,15 +17,20 @@ from edge_agent.config import (
 )
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.relay.conversation import Conversation
+from edge_agent.relay.family import FamilyRelay
 from edge_agent.relay.http_relay import HttpRelay
 from edge_agent.relay.mqtt import Broker
 from edge_agent.relay.profile import Login, Profile
 from edge_agent.relay.profiles.county import CountyProfile
+from edge_agent.relay.profiles.family import FamilyProfile, FamilySettings
 from edge_agent.relay.profiles.native import NativeProfile
 from edge_agent.relay.profiles.table import (
     HTTP_PROFILES,
+    Address,
     make_http_profile,
     make_mqtt_profile,
+    read_family,
+    read_secret,
     read_secrets,
 )
 from edge_agent.relay.relay import Relay
@@ -35,6 +40,9 @@ from edge_agent.relay.turn import Turn
 
 NATIVE = "mqtt"
 """The name of the route that `[mqtt]` describes."""
+
+FAMILY = "apprise"
+"""The profile of which each address is a route of its own."""
 
 KEEPALIVE_S = 60
 
@@ -64,10 +72,7 @@ class Maker:
         """
         password = None
         if config.password_file is not None:
-            try:
-                password = Path(config.password_file).read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError("mqtt.password_file", f"cannot be read ({error})") from None
+            password = read_secret("mqtt.password_file", config.password_file)
         tls = None if config.tls is None else make_tls(config.tls, "mqtt.tls")
         profile = self._native_profile(NATIVE, config.client_id, config.username, password)
         addresses = [(config.host, config.port), *map(split_address, config.fallback)]
@@ -106,6 +111,35 @@ class Maker:
             _commands(config.commands, key),
             is_reserve=config.reserve,
         ), tls
+
+    def family(self, config: RouteConfig, number: int, *, is_only: bool) -> list[FamilyRelay]:
+        """Return a route for each address of a family.
+
+        Args:
+            config: its table.
+            number: which one.
+            is_only: whether there is no platform that could accept an alarm.
+
+        Raises:
+            ConfigError: naming the key that is wrong, or what has to be installed.
+        """
+        settings, addresses = _read_family(config, number)
+        if find_spec("apprise") is None:
+            why = "apprise is not installed: pip install 'anzhen[apprise]'"
+            raise ConfigError(f"route[{number}].profile", why)
+        return [
+            FamilyRelay(
+                name := f"{config.name}-{address.label}",
+                address.url,
+                FamilyProfile(settings),
+                self._turn(name, is_reserve=config.reserve),
+                self._outbox,
+                self._clock,
+                self._hooks,
+                is_only=is_only,
+            )
+            for address in addresses
+        ]
 
     def _profile(self, config: RouteConfig) -> Profile:
         if config.profile == "native":
@@ -170,6 +204,25 @@ class Maker:
 
     def _turn(self, name: str, *, is_reserve: bool) -> Turn:
         return Turn(name, self._outbox, self._clock, self._hooks, is_reserve=is_reserve)
+
+
+def names_of(config: RouteConfig, number: int) -> list[str]:
+    """Return what the routes of a `[[route]]` table are called.
+
+    Raises:
+        ConfigError: the addresses of a family cannot be read.
+    """
+    if config.profile != FAMILY:
+        return [config.name]
+    _, addresses = _read_family(config, number)
+    return [f"{config.name}-{address.label}" for address in addresses]
+
+
+def _read_family(config: RouteConfig, number: int) -> tuple[FamilySettings, list[Address]]:
+    try:
+        return read_family(config.settings)
+    except ConfigError as error:
+        raise ConfigError(f"route[{number}].settings.{error.key}", error.why) from None
 
 
 def _commands(names: tuple[str, ...], key: str) -> tuple[CommandName, ...]:

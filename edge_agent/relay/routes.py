@@ -5,6 +5,7 @@
  alarm rows -+--> [[route]] thingsboard > its broker      each with its own verdicts, back-off,
              +--> [[route]] county -----> its server      parked rows and health
              +--> [[route]] reserve = true: only what none of these took within 30 s
+             +--> [[route]] apprise: a route for each address of a family
  retained state --> the routes of the native contract
 ```
 """
@@ -17,7 +18,7 @@ from edge_agent.clock import Clock
 from edge_agent.config import Config
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Row
-from edge_agent.relay.making import NATIVE, Maker
+from edge_agent.relay.making import FAMILY, NATIVE, Maker, names_of
 from edge_agent.relay.profile import Publication
 from edge_agent.relay.relay import Relay
 from edge_agent.relay.route import Hooks, Presence, Route
@@ -28,9 +29,15 @@ MAX_HEARD = 4096
 
 
 def route_names(config: Config) -> list[str]:
-    """Return the name of every route; the outbox keeps verdicts by them."""
-    native = [] if config.mqtt is None else [NATIVE]
-    return [*native, *(route.name for route in config.route)]
+    """Return the name of every route; the outbox keeps verdicts by them.
+
+    Raises:
+        ConfigError: the addresses of a family cannot be read.
+    """
+    names = [] if config.mqtt is None else [NATIVE]
+    for number, route in enumerate(config.route):
+        names += names_of(route, number)
+    return names
 
 
 class Routes:
@@ -46,14 +53,22 @@ class Routes:
         """
         self._hooks = hooks
         self._heard: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._reserves = {route.name for route in config.route if route.reserve}
+        self._reserves: set[str] = set()
         hooks = replace(hooks, accepted=self._accepted, is_heard=self._is_heard)
         maker = Maker(config.home, outbox, clock, hooks)
         made: list[tuple[Route, Tls | None]] = []
         if config.mqtt is not None:
             made.append(maker.native(config.mqtt, presence))
+        is_only = config.mqtt is None and all(one.profile == FAMILY for one in config.route)
         for number, route in enumerate(config.route):
-            made.append(maker.route(route, number, presence))
+            before = len(made)
+            if route.profile == FAMILY:
+                family = maker.family(route, number, is_only=is_only)
+                made += [(one, None) for one in family]
+            else:
+                made.append(maker.route(route, number, presence))
+            if route.reserve:
+                self._reserves |= {one.name for one, _ in made[before:]}
         native = {NATIVE, *(route.name for route in config.route if route.profile == "native")}
         self.all: list[Route] = [route for route, _ in made]
         self._natives = [

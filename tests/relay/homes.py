@@ -11,7 +11,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.config import HomeConfig, RouteConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch
-from edge_agent.relay.making import Maker
+from edge_agent.relay.making import FAMILY, Maker
 from edge_agent.relay.route import Hooks, Presence
 from edge_agent.simulator.platforms.commands import make_rules
 from edge_agent.simulator.platforms.platform import FakePlatform
@@ -61,10 +61,15 @@ class Home:
             HomeConfig(region="640302001001", home="h0001"), self.outbox, clock, hooks
         )
 
-    def add(self, config):
-        route, _ = self.maker.route(config, len(self.routes), Presence("s", list, lambda: None))
-        self.routes.append(route)
-        return route
+    def add(self, config, *, is_only=False):
+        """Make what a table describes; return the last of its routes."""
+        number = len(self.routes)
+        if config.profile == FAMILY:
+            self.routes += self.maker.family(config, number, is_only=is_only)
+        else:
+            route, _ = self.maker.route(config, number, Presence("s", list, lambda: None))
+            self.routes.append(route)
+        return self.routes[-1]
 
     async def accept(self, route, row):
         self.accepted.append((route, row.alarm_id))

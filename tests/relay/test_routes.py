@@ -305,13 +305,16 @@ def test_every_route_in_the_documentation_can_be_made(tmp_path, tmp_path_factory
     secret = tmp_path / "secret"
     secret.write_text("MDEyMzQ1Njc4OWFiY2RlZg==")
     secret.chmod(0o600)
+    urls = tmp_path / "urls"
+    urls.write_text("ntfy://topic")
+    urls.chmod(0o600)
     ca = Authority(tmp_path_factory.mktemp("ca")).ca
     made = []
     for example in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
         tree = tomllib.loads(
-            re.sub(r'_file = "[^"]*"', f'_file = "{secret}"', example).replace(
-                f'ca_file = "{secret}"', f'ca_file = "{ca}"'
-            )
+            re.sub(r'_file = "[^"]*"', f'_file = "{secret}"', example)
+            .replace(f'ca_file = "{secret}"', f'ca_file = "{ca}"')
+            .replace(f'urls_file = "{secret}"', f'urls_file = "{urls}"')
         )
         home = Home(tmp_path, [])
         for route in tree["route"]:

@@ -1,11 +1,14 @@
 """The profiles by name, and how a table of the configuration becomes one.
 
 Secrets never stand in the configuration: `access_token_file` names a file that only its owner may
-read, and what is in it becomes `access_token`.
+read, and what is in it becomes `access_token`. The addresses of a family are secrets, too.
 """
 
+import hashlib
+import re
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +17,7 @@ from edge_agent.relay.profile import Profile
 from edge_agent.relay.profiles.aliyun import AliyunProfile, AliyunSettings
 from edge_agent.relay.profiles.county import CountyProfile
 from edge_agent.relay.profiles.county_settings import CountySettings
+from edge_agent.relay.profiles.family import FamilySettings
 from edge_agent.relay.profiles.huawei import HuaweiProfile, HuaweiSettings
 from edge_agent.relay.profiles.jetlinks import JetLinksProfile, JetLinksSettings
 from edge_agent.relay.profiles.onenet import OneNetProfile, OneNetSettings
@@ -29,6 +33,9 @@ SECRETS = (
 )
 """Settings that come out of a file of their own."""
 MAX_SECRET_BYTES = 4096
+MAX_ADDRESSES = 8
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9]{1,15})://\S+")
 
 _S = TypeVar("_S")
 _P = TypeVar("_P")
@@ -77,6 +84,43 @@ def make_http_profile(profile: str, tree: Mapping[str, Any], route: str) -> Coun
         raise ConfigError(key, why) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a family is told: `label` says which one it is and gives nothing away."""
+
+    label: str
+    url: str = field(repr=False)
+
+
+def read_family(tree: Mapping[str, Any]) -> tuple[FamilySettings, list[Address]]:
+    """Return what a family's table says, and the addresses in its file.
+
+    Blank lines and those that begin with `#` are left out. A label goes with its address, not with
+    its line: the outbox keeps verdicts by it.
+
+    Raises:
+        ConfigError: naming the key that is wrong, and the line, never what is in it.
+    """
+    settings = convert(dict(tree), FamilySettings)
+    key = "urls_file"
+    found: list[Address] = []
+    for number, line in enumerate(read_secret(key, settings.urls_file).splitlines(), 1):
+        url = line.strip()
+        if not url or url.startswith("#"):
+            continue
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise ConfigError(key, f"line {number} is no address: SERVICE://...")
+        scheme, digest = match[1].lower(), hashlib.sha256(url.encode()).hexdigest()
+        address = Address(f"{scheme}-{digest[:6]}", url)
+        if address in found:
+            raise ConfigError(key, f"line {number} is there twice")
+        found.append(address)
+    if not 0 < len(found) <= MAX_ADDRESSES:
+        raise ConfigError(key, f"{len(found)} addresses; 1 to {MAX_ADDRESSES} are allowed")
+    return settings, found
+
+
 def read_secrets(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return a table with its `..._file` keys replaced by what is in the files.
 
@@ -89,21 +133,29 @@ def read_secrets(tree: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(name, f"a secret has a file of its own: {name}_file")
         key = f"{name}_file"
         if key in found:
-            found[name] = _read_secret(key, found.pop(key))
+            found[name] = read_secret(key, found.pop(key))
     return found
 
 
-def _read_secret(key: str, path: Any) -> str:
+def read_secret(key: str, path: Any) -> str:
+    """Return what is in a secret's file.
+
+    Raises:
+        ConfigError: naming the key: it cannot be read, is empty, or not for its owner alone.
+    """
     if not isinstance(path, str):
         raise ConfigError(key, "expected the path of a file")
     try:
         with Path(path).open("rb") as file:
             mode = stat.S_IMODE(Path(path).stat().st_mode)
-            text = file.read(MAX_SECRET_BYTES).decode("ascii").strip()
+            raw = file.read(MAX_SECRET_BYTES + 1)
+            text = raw.decode("ascii").strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ConfigError(key, f"cannot be read ({error})") from None
     if mode & 0o077:
         raise ConfigError(key, "others may read it: chmod 600")
+    if len(raw) > MAX_SECRET_BYTES:
+        raise ConfigError(key, f"longer than {MAX_SECRET_BYTES} bytes")
     if not text:
         raise ConfigError(key, "is empty")
     return text
