@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 STUBS := typings/.installed
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: demo check test hil bench crash footprint clean lock
+.PHONY: demo check test hil bench crash footprint mutate clean lock
 
 # Everything on this machine, no hardware: a simulated night, shown as it happens.
 demo: $(BIN)/anzhen
@@ -43,6 +43,12 @@ footprint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/anzhen bench
+
+# Hours: every function, table and constant changed, see tests/mutation; TARGET=outbox for one.
+mutate: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
+	$(BIN)/python -m tests.mutation.functions $(TARGET)
+	$(BIN)/python -m tests.mutation.tables $(TARGET)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

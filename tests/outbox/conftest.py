@@ -14,8 +14,11 @@ from edge_agent.outbox.outbox import Outbox
 def disk():
     try:
         with BadDisk(keep_log=True) as disk:
-            yield disk
-            disk.fault = Fault.NONE
+            try:
+                yield disk
+            finally:  # or a test that failed would leave its outbox hanging
+                disk.fault = Fault.NONE
+                disk.hold.set()
     except AbsentError as reason:
         pytest.skip(str(reason))
 

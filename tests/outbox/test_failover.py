@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from edge_agent.alarm.alarm import State
 from edge_agent.evaluate.costs.bad_disk import Fault
 from edge_agent.outbox import outbox as outbox_module
 from edge_agent.outbox import store
-from edge_agent.outbox.rows import Batch, Health, Known, Telemetry, UnitEvent
+from edge_agent.outbox.rows import Batch, Health, Known, OutboxError, Telemetry, UnitEvent
 from tests.test_outbox import make_alarm, make_outbox
 
 REASONS = {
@@ -152,7 +153,9 @@ async def test_a_read_only_file_system_at_start_is_read_out_and_its_alarms_go_ou
     await home.outbox.close()
 
 
-async def test_a_database_that_is_deleted_under_a_running_agent_is_written_again(watch, tmp_path):
+async def test_a_database_that_is_deleted_under_a_running_agent_is_written_again(
+    watch, tmp_path, caplog
+):
     home = watch(tmp_path / "o.db")
     await home.outbox.open()
     await home.outbox.put(Batch([make_alarm("a")]), 1.0)
@@ -164,6 +167,10 @@ async def test_a_database_that_is_deleted_under_a_running_agent_is_written_again
 
     assert (await home.next_health()).trouble == "No such file or directory"
     assert (await home.next_health()).is_durable
+    assert caplog.messages == [
+        "outbox: No such file or directory; alarms go out from memory",
+        "outbox: on disk again",
+    ]
     await home.outbox.close()
     outbox = make_outbox(tmp_path / "o.db")
     stored = await outbox.open()
@@ -216,7 +223,7 @@ async def test_trouble_is_told_on_change_only(disk, watch, tmp_path):
 async def test_a_disk_that_hangs_holds_no_alarm_back_and_gets_all_of_them_when_it_answers(
     disk, watch, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(outbox_module, "STALL_S", 0.05)
+    monkeypatch.setattr(outbox_module, "STALL_S", 0.3)
     home = watch(tmp_path / "o.db")
     outbox = home.outbox
     await outbox.open()
@@ -234,13 +241,35 @@ async def test_a_disk_that_hangs_holds_no_alarm_back_and_gets_all_of_them_when_i
     disk.hold.set()
     assert await home.next_health() == Health()
     assert await outbox.put(Batch([make_alarm("later")]), 4.0)
+    disk.hold.clear()
+    assert await outbox.put(Batch([make_alarm("again")]), 5.0) is False
+    disk.hold.set()
+    assert await home.next_health() == Health(trouble="the disk does not answer")
+    assert await home.next_health() == Health()
     await outbox.close()
     outbox = make_outbox(tmp_path / "o.db")
     await outbox.open()
     waiting = names(await outbox.pending("mqtt", 9))
-    assert waiting == [("before", 1), ("after", 1), ("later", 1)]
+    assert waiting == [("before", 1), ("after", 1), ("later", 1), ("again", 1)]
     assert await outbox.knows("u", b"8" * 8, 1) == Known("hung", is_durable=True)
     await outbox.close()
+
+
+async def test_a_disk_that_never_answers_holds_up_no_ending_and_what_it_costs_is_said(
+    disk, watch, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(outbox_module, "STALL_S", 0.1)
+    outbox = watch(tmp_path / "o.db").outbox
+    await outbox.open()
+    disk.hold.clear()
+    assert await outbox.put(Batch([make_alarm("a")]), 1.0) is False
+    with pytest.raises(OutboxError, match=r"^memory does not answer$"):
+        await outbox._do(lambda _: time.sleep(0.3))
+    await outbox.close()
+    assert caplog.messages == [
+        "outbox: the disk does not answer; alarms go out from memory",
+        "outbox: the disk never answered; what was only in memory is gone",
+    ]
 
 
 async def test_a_disk_that_hangs_while_it_is_tried_again_holds_no_alarm_back(disk, watch, tmp_path):

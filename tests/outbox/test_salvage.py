@@ -8,9 +8,11 @@ import sqlite3
 import pytest
 
 from edge_agent.alarm.alarm import State, Trigger
+from edge_agent.outbox.connection import Connection
+from edge_agent.outbox.merge import take_contents
 from edge_agent.outbox.repair import _repair, open_or_repair
 from edge_agent.outbox.rows import Batch, Known, Telemetry, UnitEvent
-from edge_agent.outbox.salvage import salvage
+from edge_agent.outbox.salvage import _Pages, _records, salvage
 from tests.test_outbox import make_alarm, make_outbox
 
 PAGE = 4096
@@ -27,7 +29,9 @@ async def fill(path, *, close=True):
         await outbox.put(Batch([make_alarm(f"a{n}", 2, State.CONFIRMED)]), 2.0)
     for row in await outbox.pending("mqtt", ALARMS):
         await outbox.put(Batch(accepted=[("mqtt", row.row)]), 3.0)
-    await outbox.put(Batch(facts={"bed:b1": b"{}"}, telemetry=[Telemetry("t", b"1")]), 4.0)
+    telemetry = [Telemetry("t", b"1"), Telemetry("t", b"2")]
+    await outbox.put(Batch(facts={"bed:b1": b"{}"}, telemetry=telemetry), 4.25)
+    await outbox.passed("mqtt", 1, 4.25)
     if close:
         await outbox.close()
     return outbox
@@ -97,6 +101,50 @@ async def test_every_page_can_be_lost_and_no_row_of_another_page_is(tmp_path, pa
 
     assert sum(events_lost) == 2 * ALARMS  # each event is on one page, and on one only
     assert max(events_lost) <= 8
+
+
+TABLES = ("alarms", "events", "deliveries", "unit_events", "facts", "telemetry", "cursors")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_what_is_read_byte_by_byte_is_what_sqlite_reads(path, table):
+    connection = Connection(path)
+    whole = take_contents(connection, waiting=999, done=999, telemetry=9, unit_events=999)
+    connection.close()
+
+    rows = getattr(whole, table)
+    assert rows
+    assert set(rows) <= set(getattr(salvage(path), table))
+
+
+VALUES = [
+    None, 0, 1, -1, 127, -128, 2**15, -(2**15), 2**23, -(2**23) - 1, 2**31, 2**47, -(2**47) - 1,
+    2**63 - 1, -(2**63), 0.1, -1e300, "", "床", "x" * 57, "y" * 600, b"", b"\xff" * 97, b"z" * 9000,
+]  # fmt: skip
+ROW_IDS = [-5, 1, 127, 128, 2**14, 2**28, 2**35, 2**49, 2**56, 2**62]
+
+
+@pytest.mark.parametrize("page_bytes", [512, PAGE, 65_536])
+@pytest.mark.parametrize("without_row_id", [False, True])
+def test_a_record_of_any_shape_is_read_as_sqlite_reads_it(tmp_path, page_bytes, without_row_id):
+    database = sqlite3.connect(tmp_path / "any.db", isolation_level=None)
+    database.execute(f"PRAGMA page_size = {page_bytes}")
+    kind = "WITHOUT ROWID" if without_row_id else ""
+    database.execute(f"CREATE TABLE any (id INTEGER PRIMARY KEY, one, two) {kind}")
+    rows = {
+        (row_id + 1000 * n, value, "end") for row_id in ROW_IDS for n, value in enumerate(VALUES)
+    }
+    longest = (page_bytes - 35, (page_bytes - 12) * 64 // 255 - 23)  # that stay on their page
+    around = {length - n for length in longest for n in range(-3, 20)}
+    rows |= {(10**6 + length, "l" * length, "end") for length in around}
+    database.executemany("INSERT INTO any VALUES (?, ?, ?)", rows)
+    database.close()
+
+    pages = _Pages((tmp_path / "any.db").read_bytes(), b"")
+    found = [one for number in pages.numbers() for one in _records(pages.page(number), pages)]
+    expected = {(0, row) if without_row_id else (row[0], (None, *row[1:])) for row in rows}
+    assert pages.size == page_bytes
+    assert expected <= set(found)
 
 
 async def test_an_alarm_whose_own_row_is_lost_is_rebuilt_and_a_lost_timer_is_over(tmp_path):

@@ -1,5 +1,8 @@
 """Telemetry behind alarms, routes that come later, keys that are forgotten in time, capacity."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from edge_agent.alarm.alarm import State
@@ -78,6 +81,34 @@ async def test_telemetry_goes_after_72_h_or_when_every_route_has_it_or_beyond_it
     await outbox.close()
 
 
+async def test_telemetry_that_every_route_has_goes_within_the_hour_and_what_one_lacks_stays(
+    tmp_path,
+):
+    outbox = make_outbox(tmp_path / "o.db", ("mqtt", "http"))
+    await outbox.open()
+    await outbox.put(Batch(telemetry=vitals(1, 2, 3)), NOW_S)
+    first, _, last = await outbox.telemetry("mqtt", 10)
+    await outbox.passed("mqtt", last.row, NOW_S)
+    await outbox.passed("http", first.row, NOW_S)
+
+    for later_s, kept in ((3599, [1, 2, 3]), (3600, [2, 3])):
+        await outbox.put(Batch(facts={"a": b""}), NOW_S + later_s)
+        assert read(await outbox._do(lambda store: store.telemetry(0, 20))) == kept
+    await outbox.close()
+
+
+async def test_telemetry_that_is_too_long_is_left_out_alone_and_counted(tmp_path):
+    outbox = make_outbox(tmp_path / "o.db")
+    await outbox.open()
+    longest = store.TELEMETRY_BODY_BYTES
+    bodies = [bytes(longest + 1), bytes(longest), bytes(longest + 1)]
+    assert await outbox.put(Batch(telemetry=[Telemetry("t", body) for body in bodies]), NOW_S)
+
+    assert [len(one.body) for one in await outbox.telemetry("mqtt", 9)] == [longest]
+    assert outbox._lane.failover.telemetry_dropped == 2
+    await outbox.close()
+
+
 async def test_a_route_that_comes_later_hears_all_of_what_is_open_and_nothing_of_what_is_over(
     tmp_path,
 ):
@@ -114,6 +145,39 @@ async def test_a_route_that_is_taken_away_keeps_its_place_and_is_not_in_the_back
     await outbox.open()
     assert await outbox.backlog() == {"mqtt": 1, "http": 1}
     await outbox.close()
+
+
+async def test_an_alarm_whose_body_is_damaged_is_rebuilt_from_its_events_and_that_is_said(
+    tmp_path, caplog
+):
+    outbox = make_outbox(tmp_path / "o.db")
+    await outbox.open()
+    await outbox.put(Batch([make_alarm("a"), make_alarm("b")]), 1.0)
+    await outbox.close()
+    with closing(sqlite3.connect(tmp_path / "o.db")) as database, database:
+        database.execute("UPDATE alarms SET body = '{'")
+        database.execute("UPDATE events SET body = '{' WHERE alarm_id = 'b'")
+
+    outbox = make_outbox(tmp_path / "o.db")
+    stored = await outbox.open()
+    assert [alarm.last for alarm in stored.alarms] == [make_alarm("a").last]
+    assert caplog.messages == ["alarm a: damaged, rebuilt", "alarm b: damaged, cannot be read"]
+    await outbox.close()
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        Batch([make_alarm("a")]),
+        Batch(unit_events=[UnitEvent("u", b"bootboot", 1)]),
+        Batch(facts={"a": b""}),
+        Batch(accepted=[("mqtt", 1)]),
+        Batch(telemetry=vitals(1)),
+    ],
+)
+def test_a_batch_with_anything_in_it_is_to_be_stored(batch):
+    assert batch
+    assert not Batch()
 
 
 async def test_an_accepted_row_is_never_parked(tmp_path):
@@ -155,8 +219,8 @@ async def test_capacity_counts_what_events_take_at_the_rate_of_the_last_30_days(
     await outbox.open()
     fresh = await outbox.capacity()
     assert (fresh.events_per_day, fresh.bytes_per_event) == (40.0, 2000.0)
-    for day in range(40):
-        batch = Batch([make_alarm(f"a{day}-{n}") for n in range(100)])
+    for day in [*range(40), 8.5]:  # one bad day more than 30 days ago
+        batch = Batch([make_alarm(f"a{day}-{n}") for n in range(500 if day == 8.5 else 100)])
         await outbox.put(batch, NOW_S + day * DAY_S)
 
     capacity = await outbox.capacity()
@@ -165,6 +229,6 @@ async def test_capacity_counts_what_events_take_at_the_rate_of_the_last_30_days(
         capacity.events_per_day * capacity.bytes_per_event
     )
     await outbox.close()
-    assert (tmp_path / "o.db").stat().st_size / 4000 == pytest.approx(
+    assert (tmp_path / "o.db").stat().st_size / 4500 == pytest.approx(
         capacity.bytes_per_event, rel=0.25
     )

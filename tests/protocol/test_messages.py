@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import ProtocolError
@@ -68,34 +68,43 @@ def impacts(draw: st.DrawFn) -> Impact:
     return Impact(*head, part, parts, *times, *draw(counts(MAX_PAYLOAD - 42)))
 
 
-any_message = st.one_of(
-    st.builds(Hello, ids, eight, u32, eight, short, short, u32, u48, u8),
-    st.builds(Welcome, eight, eight, u48, u8),
-    st.tuples(u8, u8, u48, u32, periods, scales, counts(MAX_PAYLOAD - 21)).map(
+MESSAGES = {
+    Hello: st.builds(Hello, ids, eight, u32, eight, short, short, u32, u48, u8),
+    Welcome: st.builds(Welcome, eight, eight, u48, u8),
+    Samples: st.tuples(u8, u8, u48, u32, periods, scales, counts(MAX_PAYLOAD - 21)).map(
         lambda drawn: Samples(*drawn[:-1], *drawn[-1])
     ),
-    st.builds(
+    Reading: st.builds(
         Reading, u8, u8, u48, st.floats(width=32, min_value=-999_999_872.0, max_value=999_999_872.0)
     ),
-    st.builds(Event, eight, u32, u8, u8, u48, u48, st.integers(-(2**31), 2**31 - 1)),
-    impacts(),
-    st.builds(Status, u48, u32, u32, u16, u32, u32, u32, u16, u16, u8),
-    st.builds(Inventory, texts),
-    st.builds(Log, u8, u48, texts),
-    st.builds(Result, u32, u8, texts),
-    st.builds(Ack, eight, u32, u8),
-    st.builds(TimeSync, u32, u48, u48, u8),
-    st.builds(Configure, u32, texts),
-    st.builds(Command, u32, u8, st.binary(max_size=MAX_PAYLOAD - 5)),
-)
+    Event: st.builds(Event, eight, u32, u8, u8, u48, u48, st.integers(-(2**31), 2**31 - 1)),
+    Impact: impacts(),
+    Status: st.builds(Status, u48, u32, u32, u16, u32, u32, u32, u16, u16, u8),
+    Inventory: st.builds(Inventory, texts),
+    Log: st.builds(Log, u8, u48, texts),
+    Result: st.builds(Result, u32, u8, texts),
+    Ack: st.builds(Ack, eight, u32, u8),
+    TimeSync: st.builds(TimeSync, u32, u48, u48, u8),
+    Configure: st.builds(Configure, u32, texts),
+    Command: st.builds(Command, u32, u8, st.binary(max_size=MAX_PAYLOAD - 5)),
+}
+any_message = st.one_of(*MESSAGES.values())
+each_kind = pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 
 
 def fields(message: Message) -> dict[str, object]:
     return {name: getattr(message, name) for name in type(message).__slots__}
 
 
-@given(any_message)
-def test_every_message_goes_round(message: Message) -> None:
+def test_every_code_has_a_message_to_try() -> None:
+    assert {kind.TYPE for kind in MESSAGES} == set(PARSERS)
+
+
+@each_kind
+@settings(max_examples=50)
+@given(data=st.data())
+def test_every_message_goes_round(kind: type[Message], data: st.DataObject) -> None:
+    message = data.draw(MESSAGES[kind])
     payload = message.pack()
     again = PARSERS[message.TYPE](payload)
     assert len(payload) <= MAX_PAYLOAD
@@ -137,10 +146,66 @@ def test_a_message_with_changed_bytes_is_a_message_or_refused(
         assert PARSERS[message.TYPE](again.pack()) == again
 
 
-@pytest.mark.parametrize("code", [0x07, 0x08, 0x09, 0x24])
-def test_a_text_over_the_limit_is_refused_not_kept_and_fatal_later(code: int) -> None:
-    with pytest.raises(ProtocolError, match=r"^text of \d{3,4} bytes$"):
-        PARSERS[code](b"y" * MAX_PAYLOAD)
+@pytest.mark.parametrize(
+    ("code", "head"),
+    [(Inventory.TYPE, 0), (Log.TYPE, 7), (Result.TYPE, 5), (Configure.TYPE, 4)],
+)
+def test_a_text_over_the_limit_is_refused_not_kept_and_fatal_later(code: int, head: int) -> None:
+    assert PARSERS[code](bytes(head) + b"y" * MAX_TEXT).pack()
+    with pytest.raises(ProtocolError, match=r"^text of 901 bytes$"):
+        PARSERS[code](bytes(head) + b"y" * (MAX_TEXT + 1))
+
+
+# What a signal may be: (changed fields, why it is refused; empty when it is a signal)
+SIGNALS = [
+    ({"period_us": 500}, ""),
+    ({"period_us": 499}, "sample period of 499 us"),
+    ({"period_us": 60_000_000}, ""),
+    ({"period_us": 60_000_001}, "sample period of 60000001 us"),
+    ({"axes": 1}, ""),
+    ({"axes": 0}, "0 axes"),
+    ({"axes": 16, "data": bytes(32)}, ""),
+    ({"axes": 17, "data": bytes(34)}, "17 axes"),
+    ({"scale": 999_999.9375}, ""),
+    ({"scale": -999_999.9375}, ""),
+    ({"scale": 1e6}, "scale 1000000.0"),
+    ({"scale": 0.0}, "scale 0.0"),
+    ({"scale": float("nan")}, "scale nan"),
+    ({"data": b""}, "0 bytes of samples on 3 axes"),
+    ({"data": bytes(5)}, "5 bytes of samples on 3 axes"),
+]
+
+
+@pytest.mark.parametrize("kind", [Samples, Impact], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("changed", "reason"), SIGNALS)
+def test_what_cannot_be_a_signal_is_refused_and_its_limits_are_not(
+    kind: type[Message], changed: dict[str, object], reason: str
+) -> None:
+    named = {"quantity": 1, "channel": 0, "uptime_ms": 0, "index": 0, "boot_id": bytes(8)}
+    named |= {"seq": 0, "part": 0, "parts": 1, "trigger_ms": 0, "utc_ms": 0}
+    named |= {"period_us": 10_000, "scale": 0.5, "axes": 3, "data": bytes(6)} | changed
+    payload = kind(**{name: named[name] for name in kind.__slots__}).pack()
+    if reason:
+        with pytest.raises(ProtocolError) as caught:
+            PARSERS[kind.TYPE](payload)
+        assert str(caught.value) == reason
+    else:
+        assert PARSERS[kind.TYPE](payload).pack() == payload
+
+
+@pytest.mark.parametrize("value", [1e9, -1e9, float("inf"), float("nan")])
+def test_a_reading_beyond_all_quantities_is_refused(value: float) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        Reading.unpack(Reading(1, 0, 0, value).pack())
+    assert str(caught.value) == f"reading of {value!r}"
+
+
+@pytest.mark.parametrize(("part", "parts"), [(0, 0), (1, 1), (2, 1), (0, MAX_PARTS + 1)])
+def test_a_part_that_no_snippet_has_is_refused(part: int, parts: int) -> None:
+    impact = Impact(bytes(8), 0, part, parts, 0, 0, 0, 0, 10_000, 0.5, 3, bytes(6))
+    with pytest.raises(ProtocolError) as caught:
+        Impact.unpack(impact.pack())
+    assert str(caught.value) == f"part {part} of {parts}"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +227,11 @@ def test_a_status_clips_what_a_field_cannot_hold() -> None:
     again = Status.unpack(status.pack())
     assert (again.lag_ms, again.backlog, again.battery_mv) == (0xFFFF, 0xFFFF, 0xFFFF)
     assert again.dropped == 3
+
+
+def test_a_message_says_nothing_of_what_it_was_not_given() -> None:
+    assert Status(7) == Status(7, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert Result(1, 0) == Result(1, 0, "")
 
 
 def test_a_block_knows_how_many_samples_it_holds() -> None:

@@ -148,6 +148,18 @@ EDGE_EVENTS = {
 }
 
 
+UNIT_CHANGES = {(GREETING, wire.GREETED): ONLINE, (ONLINE, wire.ASKED): GREETING,
+                (ONLINE, wire.SILENT): GREETING}  # fmt: skip
+EDGE_CHANGES = {(WAITING, wire.GREETED): ONLINE, (ONLINE, wire.SILENT): WAITING,
+                (ONLINE, wire.ONLY_GREETED): UNHEARD, (UNHEARD, wire.ANSWERED): ONLINE}  # fmt: skip
+
+
+def test_a_state_changes_for_these_events_and_for_no_other() -> None:
+    """Both firmware and agent rely on it, so it stands here a second time."""
+    for table, changes in ((UNIT_TRANSITIONS, UNIT_CHANGES), (EDGE_TRANSITIONS, EDGE_CHANGES)):
+        assert {pair: to for pair, to in table.items() if to != pair[0]} == changes
+
+
 def test_the_tables_have_the_whole_product() -> None:
     assert set(UNIT_TRANSITIONS) == {(s, e) for s in (GREETING, ONLINE) for e in UNIT_EVENTS}
     events = {*EDGE_EVENTS, wire.ONLY_GREETED}
@@ -267,6 +279,16 @@ def test_an_agent_that_has_just_started_asks_once_a_second() -> None:
         asked += [(now_ms, message) for message in sent(edge)]
     assert edge.events() == []
     assert asked == [(1000 * n, Command(n + 1, CommandKind.HELLO)) for n in range(3)]
+
+
+def test_a_command_goes_out_with_its_argument_under_the_number_that_is_returned() -> None:
+    edge = online_edge()
+    numbers = [edge.command(CommandKind.LIGHT, b"\x01"), edge.command(CommandKind.BUZZER)]
+    assert numbers == [1, 2]
+    assert sent(edge) == [
+        Command(1, CommandKind.LIGHT, b"\x01"),
+        Command(2, CommandKind.BUZZER),
+    ]
 
 
 def test_the_welcome_says_what_time_it_is() -> None:
@@ -460,6 +482,13 @@ def test_a_first_part_that_counts_otherwise_does_not_spoil_the_name_for_ever() -
     assert edge.malformed == 1
 
 
+def test_every_record_under_a_name_that_is_taken_is_counted() -> None:
+    edge = online_edge()
+    for channel in range(3):
+        give(edge, part(3, 0, 2, channel=channel), 100)
+    assert edge.malformed == 2
+
+
 def test_open_impacts_are_bounded_and_the_oldest_gives_way() -> None:
     edge = online_edge()
     for seq in range(1000):
@@ -505,11 +534,12 @@ def test_jumps_of_the_index_are_lost_samples(indexes: list[int], lost: int) -> N
     assert edge.samples_lost == lost
 
 
-def test_a_greeting_starts_the_count_of_frames() -> None:
+@pytest.mark.parametrize(("sequence", "lost"), [(501, 0), (504, 3)])
+def test_a_greeting_starts_the_count_of_frames(sequence: int, lost: int) -> None:
     edge = online_edge()
     give(edge, hello(), 100, 500)
-    give(edge, samples(0), 100, 501)
-    assert edge.frames_lost == 0
+    give(edge, samples(0), 100, sequence)
+    assert edge.frames_lost == lost
 
 
 def test_each_channel_is_counted_for_itself_up_to_a_bound() -> None:
@@ -672,8 +702,9 @@ def test_a_unit_does_not_send_when_nobody_listens() -> None:
     unit.start(0)
     unit.data_to_send()
     assert not unit.send(Status(5))
+    assert not unit.send(Status(6))
     assert not unit.has_room()
-    assert unit.dropped == 1
+    assert unit.dropped == 2
     assert unit.data_to_send() == b""
 
 

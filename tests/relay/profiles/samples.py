@@ -28,6 +28,15 @@ VITALS = msgspec.json.encode(
     }
 )  # fmt: skip
 
+NIGHT = msgspec.json.encode(
+    {
+        "bed": "b1", "place": "bedroom", "unit": "bed-1", "begin": ONSET, "end": AT,
+        "in_bed_s": 28_800, "exits": 2, "longest_absence_s": 300.0, "restless": 1,
+        "heart_rate": {"mean": 58.04, "low": 50.0, "high": 70.0, "quality": 0.876, "share": 1.0},
+        "respiration": {"mean": 14.26, "low": 9.0, "high": 20.0, "quality": 0.5, "share": 0.9},
+    }
+)  # fmt: skip
+
 TREES = {
     "thingsboard": {},
     "gateway": {"gateway": True, "device": "h0001"},

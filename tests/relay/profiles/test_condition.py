@@ -16,6 +16,8 @@ pytestmark = pytest.mark.fast
     [
         ("Success == true", {"Success": True}),
         ("code == 1", {"code": 1}),
+        ("error == false", {"error": False}),
+        ("error == null", {"error": None}),
         ("code == 1", {"code": 1.0}),
         ("code in [0, 200]", {"code": 200}),
         ("data.0.msg == 'ok'", {"data": [{"msg": "ok"}]}),
@@ -23,6 +25,8 @@ pytestmark = pytest.mark.fast
         ("a == 1 or b == 2 and c == 3", {"a": 1}),
         ("a == 1 or b == 2 and c == 3", {"b": 2, "c": 3}),
         ("成功 == true", {"成功": True}),
+        ("data.code in [0, 200]", {"data": {"code": 0}}),
+        ("a == 1".ljust(400), {"a": 1}),
         ("code == -1.5", {"code": -1.5}),
     ],
 )
@@ -62,9 +66,15 @@ def test_what_does_not_hold(text, body):
         ("code == 1 code == 2", "unexpected 'code' in 'code == 1 code == 2'"),
         ("code in 1", "expected [ after 'in' in 'code in 1'"),
         ("code in [1", "expected ] at the end of 'code in [1'"),
+        ("code in [1 2]", "expected ] and not '2' in 'code in [1 2]'"),
+        ("code and 1", "expected ==, != or in, not 'and' in 'code and 1'"),
+        ("and == 1", "expected a path, not 'and' in 'and == 1'"),
+        ("or == 1", "expected a path, not 'or' in 'or == 1'"),
+        ("in == 1", "expected a path, not 'in' in 'in == 1'"),
+        ("code in", "expected [ at the end of 'code in'"),
         ("true == true", "expected a path, not 'true' in 'true == true'"),
         ("__import__('os')", "cannot be read from \"('os')\" on"),
-        ("a == 1" * 100, "longer than 400 characters"),
+        ("a == 1".ljust(401), "longer than 400 characters"),
     ],
 )
 def test_what_is_no_expression_says_where(text, message):

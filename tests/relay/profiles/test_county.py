@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from edge_agent.alarm.alarm import State, Trigger
 from edge_agent.config import ConfigError
-from edge_agent.relay.profile import Answer, RowError
-from tests.relay.profiles.samples import ALARM_ID, STAMP, body, make_county
+from edge_agent.relay.profile import Answer, RowError, Verdict
+from edge_agent.relay.profiles.county import Handing
+from edge_agent.relay.profiles.county_settings import OF_EVENT, OF_MOMENT
+from edge_agent.relay.profiles.fields import event_fields
+from edge_agent.relay.profiles.template import fill
+from tests.relay.profiles.samples import ALARM_ID, CONFIRMED, STAMP, body, make_county
 
 pytestmark = pytest.mark.fast
 
@@ -42,13 +46,19 @@ def test_paths_constants_maps_levels_and_local_times_build_the_platforms_body():
             "items.0.alarmDateTime": "{onset_local}",
             "items.0.alarmState": "{on_off}",
             "items.1.id": "{message_id}",
+            **{f"items.{n}": n for n in range(2, 12)},
+            "stamp": "{number}",
+            "sentAt": "{now_ms}",
+            "raisedAt": "{at_local}",
+            "mood": "{unknown}",
         },
         map={
             "on_off": {
                 "of": "state",
                 "values": {"recovered": "off", "cancelled": "off", "closed": "off"},
                 "otherwise": "on",
-            }
+            },
+            "unknown": {"of": "person", "values": {"p2": "him"}},
         },
     )
 
@@ -66,8 +76,16 @@ def test_paths_constants_maps_levels_and_local_times_build_the_platforms_body():
                 "alarmState": "on",
             },
             {"id": f"{ALARM_ID}-2"},
+            *range(2, 12),
         ],
+        "stamp": 1_795_400_059_500,
+        "sentAt": 1_795_400_059_500,
+        "raisedAt": "2026-11-23 10:14:18",
     }
+
+
+def test_a_switch_stands_in_text_as_json_writes_it():
+    assert fill("<{push} {score}>", {"push": True, "score": 1.0}) == "<true 1.0>"
 
 
 def test_what_is_not_known_is_left_out_alone_and_empty_in_text():
@@ -110,6 +128,27 @@ def test_an_hmac_of_the_body_goes_into_the_query(encoding):
         assert "+" not in made.url
 
 
+def test_every_field_of_an_event_and_of_the_moment_has_a_placeholder():
+    """The names stand in operators' files: none of them goes away."""
+    names = {*event_fields(CONFIRMED), "onset_local", "at_local", "now_local"}
+    names |= {"now_s", "now_ms", "number", "message_id"}
+
+    made = request(fields={name: f"{{{name}}}" for name in names})
+    assert set(json.loads(made.body)) == names == OF_EVENT | OF_MOMENT
+
+
+def test_a_signature_joins_a_query_that_is_there():
+    profile = make_county(
+        url="https://county.example/push?home=1",
+        signature={"kind": "md5", "text": "{secret}", "place": "query:sign"},
+        **secret_of("key"),
+    )
+    made = profile.deliver(body(), STAMP).request
+
+    wanted = hashlib.md5(b"key").hexdigest()
+    assert made.url == f"https://county.example/push?home=1&sign={wanted}"
+
+
 def test_a_signature_may_stand_in_the_body():
     profile = make_county(
         signature={"kind": "md5", "text": "{alarm_id}{now_s}{secret}", "place": "field:sign"},
@@ -125,8 +164,12 @@ def test_an_alarm_begins_at_confirmed_where_a_suspicion_cannot_be_taken_back():
     over = body(event=2, state=State.RECOVERED, trigger=Trigger.RECOVER)
     profile = make_county(states=["recovered"])
 
-    assert profile.deliver(suspicion, STAMP).request is None
-    assert profile.deliver(over, STAMP).request is None
+    assert profile.deliver(suspicion, STAMP) == Handing(
+        skipped="a suspicion; the platform cannot take it back"
+    )
+    assert profile.deliver(over, STAMP) == Handing(
+        skipped="the platform never heard of the suspicion"
+    )
     assert profile.deliver(body(), STAMP).request is not None
     end = body(event=5, state=State.RECOVERED, trigger=Trigger.RECOVER)
     assert profile.deliver(end, STAMP).request is not None
@@ -161,8 +204,12 @@ def test_a_platform_that_knows_alarms_only_gets_one_for_a_call_and_each_time_it_
         (200, b'{"a":' * 3000 + b"1" + b"}" * 3000, Answer.RETRY),
         (200, b'{"Success": true' + b" " * 20_000 + b"}", Answer.RETRY),
         (200, b'{"Success": ' + b"9" * 15_000 + b"}", Answer.RETRY),
+        (300, b'{"Success": true}', Answer.RETRY),
         (302, b'{"Success": true}', Answer.RETRY),
+        (400, b'{"Success": true}', Answer.REJECTED),
         (404, b'{"Success": true}', Answer.REJECTED),
+        (408, b'{"Success": true}', Answer.RETRY),
+        (425, b'{"Success": true}', Answer.RETRY),
         (429, b'{"Success": true}', Answer.RETRY),
         (500, b'{"Success": true}', Answer.RETRY),
         (503, b"", Answer.RETRY),
@@ -173,10 +220,27 @@ def test_only_the_flag_in_the_body_of_a_good_status_is_acceptance(status, answer
     assert make_county().verdict(status, answer_body).answer is answer
 
 
+@pytest.mark.parametrize(
+    ("status", "answer_body", "reason"),
+    [
+        (200, b'{"Success": true}', "HTTP 200"),
+        (200, b'{"Success": false}', '{"Success": false}'),
+        (200, b'{"Success": false, "Msg": "' + b"x" * 200 + b'"}', '{"Success": false, "Msg": "' + "x" * 93),
+        (200, b'{"Msg": "' + b"x" * 110 + "安".encode() + b'"}', '{"Msg": "' + "x" * 110 + "\ufffd"),
+        (200, b"[\xe5\xae]", "HTTP 200, but the answer is not JSON"),
+        (200, b" " * 16_385, "an answer over 16384 bytes"),
+        (404, b"", "HTTP 404"),
+        (503, b"", "HTTP 503"),
+    ],
+)  # fmt: skip
+def test_a_verdict_says_why_in_one_short_line(status, answer_body, reason):
+    assert make_county().verdict(status, answer_body).reason == reason
+
+
 def test_a_busy_platform_that_says_so_in_the_body_is_asked_again():
     profile = make_county(success="code == 0", retry="code in [503, 429]")
 
-    assert profile.verdict(200, b'{"code": 503}').answer is Answer.RETRY
+    assert profile.verdict(200, b'{"code": 503}') == Verdict(Answer.RETRY, reason='{"code": 503}')
     assert profile.verdict(200, b'{"code": 400}').answer is Answer.REJECTED
 
 
@@ -222,6 +286,9 @@ def test_a_header_that_would_break_the_request_is_never_sent():
          "secret: a signature needs one"),
         ({"signature": {"kind": "hmac-md5", "text": "{body}", "place": "field:s"}},
          "secret: a signature needs one"),
+        ({"url": "https://county.example/a b"}, "url: not an http:// or https:// address"),
+        ({"url": "https://county.example:0/"}, "url: not an http:// or https:// address"),
+        ({"url": "https://county.example/床"}, "url: not an http:// or https:// address"),
         ({"signature": {"kind": "crc32", "text": "", "place": "header:S"}},
          "signature.kind: invalid enum value 'crc32'"),
     ],
@@ -231,6 +298,19 @@ def test_a_mistake_in_the_table_is_one_line_that_names_the_key(tree, message):
         make_county(**tree)
 
     assert str(caught.value) == message
+
+
+def test_a_signature_in_the_body_needs_a_place_of_its_own():
+    with pytest.raises(ConfigError, match=r"^fields: 'Alarm.sign' goes through a value$"):
+        make_county(
+            signature={"kind": "md5", "text": "{secret}", "place": "field:Alarm.sign"},
+            **secret_of("key"),
+        )
+
+
+def test_a_platform_is_waited_for_as_long_as_its_table_says():
+    assert make_county().timeout_s == 10.0
+    assert make_county(timeout_s=3.5).timeout_s == 3.5
 
 
 def test_a_signature_in_the_body_cannot_be_of_the_body():

@@ -4,14 +4,17 @@ import re
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import State, Trigger
-from edge_agent.relay.profile import RowError
-from edge_agent.relay.profiles.fields import CHINA_OFFSET_S, format_time
+from edge_agent.relay.profile import RowError, Stamp
+from edge_agent.relay.profiles.fields import CHINA_OFFSET_S, event_fields, format_time
 from tests.relay.profiles.samples import (
     ALARM_ID,
     AT_MS,
+    CONFIRMED,
     FOREIGN,
+    NIGHT,
     STAMP,
     VITALS,
     body,
@@ -108,6 +111,10 @@ def test_onenet_gets_an_event_with_an_id_of_at_most_13_digits(tmp_path):
     assert re.fullmatch(r"\d{1,13}", delivery.key)
 
 
+def test_a_onenet_id_never_outgrows_13_digits(tmp_path):
+    assert make("onenet", tmp_path).deliver(body(), Stamp(1.0, 10**13 + 7)).key == "7"
+
+
 def test_native_goes_byte_for_byte_as_it_was_stored(tmp_path):
     delivery = make("native", tmp_path).deliver(body(), STAMP)
 
@@ -115,26 +122,113 @@ def test_native_goes_byte_for_byte_as_it_was_stored(tmp_path):
     assert delivery.publications[0].topic.endswith(f"/alarm/{ALARM_ID}")
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_only_sure_vital_signs_go(tmp_path, name):
-    (*_, last) = make(name, tmp_path).report("vitals/b1", VITALS, STAMP).publications
+MEASURED = {
+    "vitals/b1": (VITALS, {"heart_rate": 64.0, "heart_rate_quality": 0.8, "occupied": True}),
+    "sleep/b1": (NIGHT, {
+        "heart_rate": 58.0, "heart_rate_quality": 0.88, "respiration": 14.3,
+        "respiration_quality": 0.5, "in_bed_s": 28_800.0, "exits": 2,
+    }),
+}  # fmt: skip
 
-    assert b"64.0" in last.payload
-    assert b'"respiration"' not in last.payload
-    assert b"null" not in last.payload
+
+def timed(values):
+    return {name: {"value": value, "time": AT_MS} for name, value in values.items()}
+
+
+REPORTS = {
+    "thingsboard": lambda key, values: [
+        ("v1/devices/me/telemetry", {"ts": AT_MS, "values": values})
+    ],
+    "gateway": lambda key, values: [
+        ("v1/gateway/connect", {"device": "h0001-bed-1"}),
+        ("v1/gateway/telemetry", {"h0001-bed-1": [{"ts": AT_MS, "values": values}]}),
+    ],
+    "aliyun": lambda key, values: [
+        ("/sys/a1X2bEnP82z/example1/thing/event/property/post",
+         {"id": key, "version": "1.0", "sys": {"ack": 1}, "params": timed(values),
+          "method": "thing.event.property.post"})
+    ],
+    "jetlinks": lambda key, values: [
+        ("/bed/h0001/properties/report",
+         {"messageId": "1795400059500", "timestamp": AT_MS, "properties": values})
+    ],
+    "huawei": lambda key, values: [
+        ("$oc/devices/5fdb75cccbfe2f02ce81d4bf_mybed001/sys/properties/report",
+         {"services": [{"service_id": "Vitals", "properties": values,
+                        "event_time": "2026-11-23T02:14:18.020Z"}]})
+    ],
+    "onenet": lambda key, values: [
+        ("$sys/123123/78329710/thing/property/post",
+         {"id": key, "version": "1.0", "params": timed(values)})
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", MEASURED)
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_minute_and_a_night_go_with_their_own_time_and_only_with_what_is_sure(
+    tmp_path, name, topic
+):
+    row, values = MEASURED[topic]
+    delivery = make(name, tmp_path).report(topic, row, STAMP)
+
+    assert sent(delivery) == REPORTS[name](delivery.key, values)
+    truth = b'"value":1,' if name == "aliyun" else b"true"  # its thing model has no booleans
+    assert (truth in delivery.publications[-1].payload) == ("occupied" in values)
+
+
+def test_a_bed_that_says_nothing_of_itself_is_passed_over(tmp_path):
+    row = {"unit": "u", "at": "2026-11-23T02:14:18.020Z", "occupied": None}
+    payload = msgspec.json.encode(row | {"heart_rate": {}, "respiration": {"mean": None}})
+
+    skipped = make("thingsboard", tmp_path).report("vitals/b1", payload, STAMP).skipped
+    assert skipped == "nothing that this platform takes"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"priority": "medium"}, "level", 2),
+        ({"priority": "low"}, "level", 3),
+        ({"priority": "of a later version"}, "level", 3),
+        ({"text": {}}, "text", "fall"),
+        ({"text": {}}, "text_en", "fall"),
+        ({"flags": ["drill", "late"]}, "flags", "drill,late"),
+        ({"late_s": 2.5}, "late_s", 2.5),
+        ({"score": 0.123456}, "score", 0.1235),
+        ({"score": None}, "score", None),
+        ({"trigger": None}, "trigger", None),
+        ({"unit": None}, "unit", None),
+        ({"condition": "unit_lost"}, "ieee", None),
+    ],
+)
+def test_what_is_not_known_has_a_safe_value_or_is_left_out(tmp_path, changes, field, value):
+    ((_, message),) = sent(make("jetlinks", tmp_path, drills=True).deliver(body(**changes), STAMP))
+
+    assert message["data"].get(field) == value
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_cannot_hold_never_leaves(number):
+    fields = event_fields(replace(CONFIRMED, score=number, late_s=number))
+
+    assert "score" not in fields
+    assert fields["late_s"] == 0.0
 
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize(
-    "changes",
-    [{"flags": ["drill"]}, {"flags": ["simulated"]},
-     {"state": State.NOTIFIED, "trigger": Trigger.NOTIFY}],
+    ("changes", "why"),
+    [({"flags": ["drill"]}, "not real: drills and simulations go where the route says so"),
+     ({"flags": ["simulated"]}, "not real: drills and simulations go where the route says so"),
+     ({"state": State.NOTIFIED, "trigger": Trigger.NOTIFY},
+      "it only says that a route took the event before")],
 )  # fmt: skip
-def test_a_drill_a_simulation_and_our_own_echo_reach_no_live_platform(tmp_path, name, changes):
+def test_a_drill_a_simulation_and_our_own_echo_reach_no_live_platform(tmp_path, name, changes, why):
     delivery = make(name, tmp_path).deliver(body(**changes), STAMP)
 
     assert delivery.publications == ()
-    assert delivery.skipped
+    assert delivery.skipped == why
 
 
 @pytest.mark.parametrize("name", FOREIGN)

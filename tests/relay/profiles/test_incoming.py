@@ -63,6 +63,17 @@ ANSWERS = {
     "onenet": {"id": "7", "code": 200, "msg": "success", "data": {"state": "closed"}},
 }  # fmt: skip
 
+ERROR = "no such alarm"
+REFUSALS = {
+    "thingsboard": {"success": False, "error": ERROR, "state": None},
+    "gateway": {"device": "h0001-u1", "id": 7,
+                "data": {"success": False, "error": ERROR, "state": None}},
+    "aliyun": {"id": "7", "code": 400, "data": {}, "message": ERROR},
+    "jetlinks": {"messageId": "7", "success": False, "code": "refused", "message": ERROR},
+    "huawei": {"result_code": 1, "response_name": "close", "paras": {"error": ERROR}},
+    "onenet": {"id": "7", "code": 400, "msg": ERROR, "data": {}},
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_call_becomes_a_command_and_its_answer_goes_back_where_it_came_from(tmp_path, name):
@@ -80,8 +91,19 @@ def test_a_call_becomes_a_command_and_its_answer_goes_back_where_it_came_from(tm
     answer = profile.respond(asked, Response(transaction="7", ok=True, state="closed"))
     assert answer.topic == reply_topic
     assert msgspec.json.decode(answer.payload) == ANSWERS[name]
-    refusal = profile.respond(asked, Response(transaction="7", ok=False, error="no such alarm"))
-    assert b"no such alarm" in refusal.payload
+    refusal = profile.respond(asked, Response(transaction="7", ok=False, error=ERROR))
+    assert msgspec.json.decode(refusal.payload) == REFUSALS[name]
+
+
+def test_a_command_that_leaves_no_state_is_a_success_all_the_same(tmp_path):
+    profile = make("jetlinks", tmp_path)
+    topic, call, *_ = CALLS["jetlinks"]
+    asked = profile.read(topic, msgspec.json.encode(call), retained=False)
+    answer = profile.respond(asked, Response(transaction="7", ok=True))
+
+    assert msgspec.json.decode(answer.payload) == {
+        "messageId": "7", "success": True, "output": "ok",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -151,6 +173,16 @@ def test_time_is_told_where_the_platform_tells_it(tmp_path):
         JET + "time-sync/reply", b'{"messageId": "1", "timestamp": 1600000000500}', False
     ) == TimeTold(1_600_000_000.5)
     assert huawei.ask_time(STAMP).topic == OC + "events/up"
+    assert msgspec.json.decode(jetlinks.ask_time(STAMP).payload) == {"messageId": "1795400059500"}
+    assert msgspec.json.decode(huawei.ask_time(STAMP).payload) == {
+        "object_device_id": "5fdb75cccbfe2f02ce81d4bf_mybed001",
+        "services": [{
+            "service_id": "$time_sync",
+            "event_type": "time_sync_request",
+            "event_time": "20261123T021419Z",
+            "paras": {"device_send_time": "1795400059500"},
+        }],
+    }  # fmt: skip
     assert huawei.read(OC + "events/down", told, False) == TimeTold(1_600_000_001.0)
 
 
@@ -236,8 +268,11 @@ def test_what_is_no_native_command_is_answered(tmp_path):
     refused = make("native", tmp_path).read(topic, b"[]", False)
 
     assert isinstance(refused, Refused)
+    why = "not a command body: Expected `object`, got `array`"
+    assert refused.why == why
     assert refused.publication.topic == "anzhen/v1/640302001001/h0001/response/ack"
-    assert msgspec.json.decode(refused.publication.payload)["ok"] is False
+    answer = msgspec.json.decode(refused.publication.payload)
+    assert (answer["transaction"], answer["ok"], answer["error"]) == ("", False, why)
 
 
 def test_a_message_without_acceptance_goes_again_after_1_to_30_s():

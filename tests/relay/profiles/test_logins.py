@@ -57,6 +57,13 @@ def test_onenet_signs_by_lines_and_encodes_what_goes_into_the_token():
     )
 
 
+def test_onenet_logs_in_with_the_names_of_the_device_and_its_product(tmp_path):
+    login = make("onenet", tmp_path).login(Stamp(1.0, 1))
+
+    assert (login.client_id, login.username) == ("78329710", "123123")
+    assert "&res=products%2F123123%2Fdevices%2F78329710&" in login.password
+
+
 def test_a_onenet_token_of_an_untrusted_clock_has_not_ended_whatever_the_time(tmp_path):
     profile = make("onenet", tmp_path)
 

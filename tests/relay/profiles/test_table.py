@@ -20,6 +20,13 @@ def test_a_secret_in_the_configuration_itself_is_refused():
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["access_token", "device_secret", "device_key", "password", "secret", "secure_key"]
+)
+def test_whatever_is_secret_has_a_file(name):
+    assert refusal({name: "abc"}) == f"{name}: a secret has a file of its own: {name}_file"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_secret_that_others_may_read_is_refused(tmp_path, mode):
     path = tmp_path / "token"
