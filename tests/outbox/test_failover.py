@@ -1,6 +1,7 @@
 """The disk fails: alarms go out from memory, nothing accepted is forgotten, and back again."""
 
 import os
+import sqlite3
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ from edge_agent.alarm.alarm import State
 from edge_agent.evaluate.costs.bad_disk import Fault
 from edge_agent.outbox import outbox as outbox_module
 from edge_agent.outbox import store
+from edge_agent.outbox.connection import DiskError, _translated
 from edge_agent.outbox.rows import Batch, Health, Known, OutboxError, Telemetry, UnitEvent
 from tests.test_outbox import make_alarm, make_outbox
 
@@ -20,6 +22,26 @@ REASONS = {
     Fault.SYNC: "the disk does not read or write (I/O error)",
     Fault.READ: "the disk does not read or write (I/O error)",
 }
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (sqlite3.SQLITE_CANTOPEN, "the database cannot be opened"),
+        (sqlite3.SQLITE_PERM, "no permission"),
+        (sqlite3.SQLITE_NOMEM, "out of memory"),
+        (sqlite3.SQLITE_BUSY, "another program holds the database"),
+        (sqlite3.SQLITE_LOCKED, "another program holds the database"),
+        (sqlite3.SQLITE_PROTOCOL, "another program holds the database"),
+    ],
+)
+def test_what_is_no_damage_is_said_in_words_and_may_pass(code, reason):
+    error = sqlite3.OperationalError("whatever SQLite says")
+    error.sqlite_errorcode = code | 1 << 8  # an extended code: the low byte counts
+    with pytest.raises(DiskError) as caught, _translated():
+        raise error
+    assert type(caught.value) is DiskError
+    assert str(caught.value) == reason
 
 
 def names(rows):
