@@ -65,7 +65,7 @@ def test_a_drill_is_told_apart_and_the_pull_after_it_is_real(broker, platform):
         closed = await platform.ask("close", alarm_id=rehearsed, reason="rehearsed")
         late = await platform.ask("drill", unit="nobody")
         await asyncio.sleep(max(0.0, 70 - stage.now_s))
-        refused = await platform.ask("drill", unit="bath-1")
+        refused = await platform.ask("drill", unit="bed-1")
         return [begun, closed, late, refused]
 
     begun, closed, late, refused = on_stage(make_config(broker.port), StageOptions(), story)
@@ -138,17 +138,23 @@ def test_a_platform_shortens_the_wait_for_an_acknowledgement_and_a_restart_keeps
 
 @pytest.mark.vm
 @pytest.mark.broker
-def test_no_command_rehearses_a_fall_or_tells_a_good_clock_the_time(broker, platform):
+def test_no_command_rehearses_a_fall_keeps_a_unit_in_drill_or_tells_a_good_clock_the_time(
+    broker, platform
+):
     async def story(stage: Stage):
         stage.start_agent()
         await asyncio.sleep(5)
         fall = await platform.ask("drill", unit="bath-1", condition="fall")
+        first = await platform.ask("drill", unit="bath-1", minutes=30)
+        again = await platform.ask("drill", unit="bath-1", minutes=30)
         time = await platform.ask("time", utc="2031-01-01T00:00:00Z")
         local = await platform.ask("time", utc="2031-01-01T00:00:00")
-        return fall, time, local
+        return fall, first, again, time, local
 
-    fall, time, local = on_stage(make_config(broker.port), StageOptions(), story)
+    fall, first, again, time, local = on_stage(make_config(broker.port), StageOptions(), story)
 
     assert fall["error"] == "from outside only a call is rehearsed; others begin on site"
+    assert first["ok"]
+    assert again["error"] == "from outside once in 12 h; others begin on site"
     assert time["error"] == "not taken: the clock is good, or this time is not possible"
     assert local["error"] == "no time zone: '2031-01-01T00:00:00'"

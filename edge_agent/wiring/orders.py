@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 DRILL_MINUTES = 10.0
 """How long a drill lasts when nobody says."""
 
+DRILL_REST_S = 12 * 3600.0
+"""From one drill of a unit that a platform asks for to the next: none can be kept in drill."""
+
 RULES, DELAYS = "rules", "delays"
 """Names of the stored facts."""
 
@@ -51,6 +54,7 @@ class Orders:
         self._rules = Rules(rules, host_boot)
         self._drills = Drills(units)
         self._take_time = take_time
+        self._asked_s: dict[str, float] = {}
 
     @property
     def delays(self) -> Delays:
@@ -143,5 +147,10 @@ class Orders:
             raise DrillError("from outside only a call is rehearsed; others begin on site")
         minutes = DRILL_MINUTES if command.minutes is None else command.minutes
         unit = command.unit or ""
+        if now.monotonic_s < self._asked_s.get(unit, -DRILL_REST_S) + DRILL_REST_S:
+            raise DrillError(
+                f"from outside once in {DRILL_REST_S / 3600:g} h; others begin on site"
+            )
         self._drills.begin(unit, CALL, 60.0 * minutes, table.open_events(), now)
+        self._asked_s[unit] = now.monotonic_s
         _log.warning("drill of a call on unit %s begun by route %s", unit, command.route)
