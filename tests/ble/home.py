@@ -6,15 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from bumble.link import LocalLink
-
 from edge_agent.clock import SystemClock
 from edge_agent.link.ble import BleRadio
 from edge_agent.unit import LinkLost, Received, Unit
 from protocol.messages import Event, Impact, Stage
 from protocol.passkey import passkey
 from tests.ble.central import Central, adapter_of, client_of, scanner_of
-from tests.ble.radio import Radio
+from tests.ble.radio import Air, Radio
 from tests.firmware.vm import ROOT, VmUnit, steady
 
 KEY = bytes(range(32))
@@ -43,7 +41,7 @@ class Home:
     """One pendant and one agent's machine in one air."""
 
     def __init__(self, folder: Path, key: bytes, agent_key: bytes, settings: dict) -> None:
-        self.air = LocalLink()
+        self.air = Air()
         self.radio = Radio(self.air, folder / "radio")
         self.central = Central(self.air)
         self.central.passkey = passkey(key)

@@ -2,12 +2,12 @@
 
 ```
  firmware in the VM -- host_bluetooth.py -- socket -- Radio: Bumble host -- controller --+
-                                                                                         | LocalLink
+                                                                                         | Air
  agent -- bleak -- central.py: a bleak backend ------ Bumble host -- controller ---------+
 ```
 Real are ATT, GATT, L2CAP, SMP with its cryptography, and the frames of the link layer. Modelled
-are the memory for notifications and the connection events at which it comes back (`pace`). Absent
-are the air, NimBLE's and BlueZ's own code.
+are the memory for notifications and the connection events at which it comes back (`pace`), and the
+time after which who hears nothing more hangs up. Absent are the air, NimBLE's and BlueZ's own code.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bumble import att, core, gatt, hci
+from bumble import att, core, gatt, hci, ll
 from bumble.controller import Controller
 from bumble.device import Connection, Device
 from bumble.host import Host
@@ -37,6 +37,43 @@ _PASSKEY_ACTION = 31
 _DISPLAY = 3
 _WRITE_AUTHENTICATED = 0x2000
 _ANSWER_S = 5.0
+_SUPERVISION_S = 0.5
+
+
+class Air(LocalLink):
+    """Loses frames to who is gone; their sender hangs up after the supervision timeout.
+
+    Bumble's own link raises in the sender's controller instead, which then never answers its host.
+    """
+
+    def send_ll_control_pdu(
+        self, sender_address: hci.Address, receiver_address: hci.Address, packet: ll.ControlPdu
+    ) -> None:
+        self._supervise(sender_address, receiver_address)
+        with contextlib.suppress(core.InvalidArgumentError):
+            super().send_ll_control_pdu(sender_address, receiver_address, packet)
+
+    def send_acl_data(
+        self,
+        sender_controller: Controller,
+        destination_address: hci.Address,
+        transport: core.PhysicalTransport,
+        data: bytes,
+    ) -> None:
+        self._supervise(sender_controller.random_address, destination_address)
+        super().send_acl_data(sender_controller, destination_address, transport, data)
+
+    def _supervise(self, sender: hci.Address, receiver: hci.Address) -> None:
+        if not any(sender in one.le_connections for one in self.controllers):
+            asyncio.get_running_loop().call_later(_SUPERVISION_S, self._hang_up, sender, receiver)
+
+    def _hang_up(self, sender: hci.Address, receiver: hci.Address) -> None:
+        if any(sender in one.le_connections for one in self.controllers):
+            return
+        for one in self.controllers:
+            connection = one.le_connections.get(receiver)
+            if connection is not None and connection.self_address == sender:
+                one.on_le_disconnected(connection, hci.HCI_CONNECTION_TIMEOUT_ERROR)
 
 
 def make_device(link: LocalLink, address: str) -> tuple[Device, Controller]:
@@ -64,6 +101,7 @@ class Radio:
         self.notified: list[int] = []
         self.advertised_us: list[int] = []
         self.connections: dict[int, Connection] = {}
+        self._nowhere = Air()
         self._path = path
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
@@ -97,7 +135,8 @@ class Radio:
         """Carry the pendant out of range: after a while both ends find that nothing comes."""
         for controller in self._controllers:
             self.link.remove_controller(controller)
-            controller.link = LocalLink()  # an air of its own
+            controller.link = self._nowhere
+            self._nowhere.add_controller(controller)
         for controller in [*self._controllers, *self.link.controllers]:
             for connection in list(controller.le_connections.values()):
                 controller.on_le_disconnected(connection, hci.HCI_CONNECTION_TIMEOUT_ERROR)
@@ -105,6 +144,7 @@ class Radio:
     def come_back(self) -> None:
         """Carry it back."""
         for controller in self._controllers:
+            self._nowhere.remove_controller(controller)
             self.link.add_controller(controller)
             controller.link = self.link
 

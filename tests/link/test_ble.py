@@ -6,26 +6,25 @@ import random
 import sys
 
 import pytest
-from bumble.link import LocalLink
 
 from edge_agent.__main__ import main
 from edge_agent.link import ble
 from edge_agent.link.ble import EMPTY_FRAME, MAX_UNSENT, BlePort, BleRadio
 from edge_agent.link.link import LinkError
 from tests.ble.central import Central, adapter_of, client_of, scanner_of
-from tests.ble.radio import ADDRESS
+from tests.ble.radio import ADDRESS, Air
 from tests.ble.uart import UartPeripheral
 
 NAME = "pend-0001"
 
 
 @pytest.fixture
-def air() -> LocalLink:
-    return LocalLink()
+def air() -> Air:
+    return Air()
 
 
 @pytest.fixture
-async def central(air: LocalLink) -> Central:
+async def central(air: Air) -> Central:
     central = Central(air)
     await central.start()
     return central
