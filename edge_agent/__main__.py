@@ -23,6 +23,7 @@ from edge_agent.control import ask
 from edge_agent.link.link import Link
 from edge_agent.link.serial_port import SerialPort
 from edge_agent.outbox.rows import OutboxError
+from edge_agent.provision.command import add_provision_arguments, add_update_key_arguments
 from edge_agent.simulator.platforms.arguments import add_arguments
 from edge_agent.state import StateDir, StateError
 from edge_agent.update_commands import add_bundle_arguments, add_upgrade_arguments
@@ -161,6 +162,13 @@ def _parser() -> argparse.ArgumentParser:
     unit.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
     unit.add_argument("--after", type=float, default=3.0, metavar="S", help="begin to play at")
     unit.set_defaults(command=_unit)
+
+    provision = commands.add_parser("provision", help="make a unit's files, key and label")
+    add_provision_arguments(provision)
+
+    update_key = commands.add_parser("update-key", help="make the keys that sign new versions")
+    add_update_key_arguments(update_key)
+
     bundle = commands.add_parser("bundle", help="make and sign a version of the units' program")
     add_bundle_arguments(bundle)
 

@@ -25,7 +25,7 @@ from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import BaseBleakScanner
-from bleak.exc import BleakError
+from bleak.exc import BleakError, BleakGATTProtocolError, BleakGATTProtocolErrorCode
 
 from edge_agent.link.link import LinkError
 
@@ -40,6 +40,16 @@ NAME_LENGTH = 26
 MAX_UNSENT = 65_536
 """More than this unsent means that nobody reads: the line is called broken."""
 EMPTY_FRAME = b"\xc0"
+
+NOT_PAIRED = "not paired: bluetoothctl, `pair` with the passkey of its label, `trust` (running.md)"
+
+_NOT_PAIRED_CODES = (
+    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
+    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
+    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
+)
+_NOT_PAIRED_WORDS = ("not paired", "org.bluez.error.authentication")
+"""BlueZ says these codes as `NotPermitted` and "Not paired" (its src/gatt-client.c)."""
 
 SEARCH_S = 15.0
 CONNECT_S = 20.0
@@ -289,6 +299,9 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return f"no Bluetooth service on this machine ({error.strerror or error})"
+    refused = isinstance(error, BleakGATTProtocolError) and error.code in _NOT_PAIRED_CODES
+    if refused or any(words in str(error).lower() for words in _NOT_PAIRED_WORDS):
+        return NOT_PAIRED
     return str(error) or type(error).__name__
 
 

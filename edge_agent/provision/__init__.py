@@ -1,0 +1,1 @@
+"""What an installer makes for a unit: its files and key, the agent's side, a label."""
