@@ -290,7 +290,8 @@ class BedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     occupied_kg: Annotated[float, msgspec.Meta(ge=5, le=60, description="kilograms, 5 to 60")] = (
         20.0
     )
-    off_delay_s: Annotated[float, seconds(0, 300)] = 1.0
+    off_delay_s: Annotated[float, seconds(0, 300)] = 0.4
+    """All of the load is gone for this long; where some is left, for 1 s or more."""
     on_delay_s: Annotated[float, seconds(0, 300)] = 2.0
     strip_off_delay_s: Annotated[float, seconds(1, 60)] = 3.0
     strip_on_delay_s: Annotated[float, seconds(1, 60)] = 3.0

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import msgspec
+import numpy as np
 import pytest
 
 from edge_agent.alarm.alarm import State
@@ -16,10 +17,14 @@ from edge_agent.config import (
     PlaceConfig,
     UnitConfig,
 )
+from edge_agent.pipeline.findings import BedNews
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.simulator.player import write_ads1115, write_nau7802
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, load, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_load import load
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
+from edge_agent.simulator.sensors.shapes import Floats
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec
 
@@ -50,6 +55,11 @@ def bed_unit(
     lying = [BedSpan(begin_s, end_s, BedState.LYING) for begin_s, end_s in spans]
     strip_v, _ = strip(lying, sleeper, 100.0, seconds, 3)
     load_kg, _ = load(lying, sleeper, seconds, 3)
+    return bed_spec(stage, strip_v, load_kg)
+
+
+def bed_spec(stage: Stage, strip_v: Floats, load_kg: Floats) -> UnitSpec:
+    """A bed with these signals."""
     return UnitSpec(
         "bed-1",
         "bed",
@@ -88,6 +98,46 @@ def test_out_of_bed_at_night_and_not_back_is_an_alarm_until_the_person_lies_down
     ]
     assert events[0].evidence == {"away_s": 120.0}
     assert events[0].place == "bedroom"
+
+
+@pytest.mark.parametrize(("settles", "limit_s"), [(1, 1.0), (4, 1.05)])
+def test_every_exit_is_told_by_the_agent_within_a_second_of_the_weight_s_leaving(
+    monkeypatch, settles, limit_s
+):
+    # A converter that settles over so many samples; the HX711 takes four.
+    left_s = [14.0, 35.07, 55.13, 76.21, 96.34, 117.48]
+    lying = [BedSpan(end_s - 11.0, end_s, BedState.LYING) for end_s in left_s]
+    told_s: list[float] = []
+    whole = Pipeline.take
+
+    def watch(self, received, now):
+        found = whole(self, received, now)
+        told_s.extend(
+            now.monotonic_s for one in found if isinstance(one, BedNews) and not one.occupied
+        )
+        return found
+
+    monkeypatch.setattr(Pipeline, "take", watch)
+
+    async def story(stage: Stage):
+        stage.start_agent()
+        strip_v, _ = strip(lying, SLEEPER, 100.0, 130.0, 3)
+        fine_kg, _ = load(lying, SLEEPER, 130.0, 3, 80.0)
+        for _ in range(settles - 1):
+            fine_kg = np.convolve(fine_kg, np.full(8, 1 / 8))[: len(fine_kg)]
+        load_kg = fine_kg.reshape(-1, 8).mean(axis=1)
+        # The VM's converter shows a mean from its beginning on, a real one at its end.
+        load_kg = np.concatenate([load_kg[:1], load_kg[:-1]])
+        begin_s = stage.now_s
+        stage.start_unit(bed_spec(stage, strip_v, load_kg))
+        stage.start_unit(bath_unit([]))
+        await asyncio.sleep(125)
+        return begin_s
+
+    begin_s = on_stage(make_config(), StageOptions(), story)
+    delays_s = np.array(told_s[-len(left_s) :]) - begin_s - left_s
+    assert len(told_s) - len(left_s) in (0, 1)  # the empty bed at the start
+    assert np.all((delays_s > 0.0) & (delays_s <= limit_s)), delays_s
 
 
 def test_an_agent_restarted_while_the_bed_is_empty_still_raises_the_alarm_in_time():

@@ -11,6 +11,8 @@ import msgspec
 from edge_agent import detect
 from edge_agent.console import ABSENT, OK, WRONG_INPUT, say, show
 from edge_agent.evaluate.beds.bed import format_sit_up, score_sit_up, train_sit_up
+from edge_agent.evaluate.beds.bed_loads import holds_loads
+from edge_agent.evaluate.beds.load_exits import format_load_exits, score_load_exits
 from edge_agent.evaluate.beds.vitals import format_vitals, score_heart_rate, score_respiration
 from edge_agent.evaluate.costs.bench import format_report, run_bench
 from edge_agent.evaluate.falls.damage import format_damage, score_damage
@@ -36,6 +38,7 @@ SCORERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], str]]] = {
     "respiration": (score_respiration, format_vitals),
     "sit-up": (score_sit_up, format_sit_up),
     "bed-exit": (score_bed_exit, format_bed_exit),
+    "bed-load": (score_load_exits, format_load_exits),
     "inactivity": (score_inactivity, format_inactivity),
     "stay": (score_stay, format_stay),
 }
@@ -84,7 +87,8 @@ def _score(options: argparse.Namespace, name: str, path: Path) -> None:
             show(format_damage(rows))
     else:
         if name == "bed-exit" and path.suffix == ".npz":
-            name = "sit-up"  # a tag's readings: what there is to see of a bed exit is the rise
+            # Of a tag's readings, what there is to see of a bed exit is the rise.
+            name = "bed-load" if holds_loads(path) else "sit-up"
         judge, as_table = SCORERS[name]
         if name == "fall":
             progress = None if options.json else _tell

@@ -22,6 +22,8 @@ from edge_agent.simulator.player import (
 )
 from edge_agent.simulator.scene import LONGEST_S, Scene, SceneEvent, ScenePerson, SceneUnit, What
 from edge_agent.simulator.sensors import bed, contact, motion
+from edge_agent.simulator.sensors.bed_load import load
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.simulator.stage import Stage
 from edge_agent.simulator.vm import UnitSpec
@@ -168,8 +170,8 @@ def _give_signals(
             respiration_rpm=person.respiration_rpm,
         )
         spans = bed_spans(ordered, duration_s)
-        actor.strip_v, _ = bed.strip(spans, sleeper, STRIP_RATE_HZ, duration_s, seed)
-        actor.load_kg, _ = bed.load(spans, sleeper, duration_s, seed)
+        actor.strip_v, _ = strip(spans, sleeper, STRIP_RATE_HZ, duration_s, seed)
+        actor.load_kg, _ = load(spans, sleeper, duration_s, seed)
     elif actor.unit.profile == "pendant":
         spans_of_motion = motion_spans(ordered, duration_s)
         actor.acceleration_g, _ = motion.acceleration(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.bed.exit import MOST_BASE_KG, BedOccupancy
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, load
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_load import load
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import LOAD
@@ -38,7 +39,7 @@ def kinds(found):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("weight_kg", [38.0, 62.0, 110.0])
-def test_a_restless_night_has_two_exits_each_told_within_two_seconds(seed, weight_kg):
+def test_a_restless_night_has_two_exits_each_told_within_a_second(seed, weight_kg):
     spans = [
         BedSpan(10.0, 20.0, BedState.GETTING_IN),
         BedSpan(20.0, 400.0, BedState.LYING),
@@ -52,7 +53,7 @@ def test_a_restless_night_has_two_exits_each_told_within_two_seconds(seed, weigh
     assert kinds(found) == ["bed_left", *["bed_entered", "bed_left"] * 2]
     changes_s = (np.flatnonzero(np.diff(truth.occupied.astype(int))) + 1) / RATE_HZ
     for one, at_s in zip(found[1:], changes_s, strict=True):
-        assert 0.0 < one.offset_s - at_s <= (3.5 if one.kind == "bed_entered" else 2.0)
+        assert 0.0 < one.offset_s - at_s <= (3.5 if one.kind == "bed_entered" else 0.9)
         assert abs(one.onset_s - at_s) <= 1.5
 
 
@@ -87,7 +88,7 @@ def test_a_bag_left_on_the_bed_hides_no_exit_and_no_return(weight_kg, bag_kg):
 def test_a_carer_who_sits_down_and_leaves_takes_nobody_along():
     found = run(flat((50.0, 100.0), (130.0, 60.0), (50.0, 200.0), (0.0, 20.0)))
     assert kinds(found) == ["bed_entered", "bed_left"]
-    assert found[1].offset_s == pytest.approx(361.0, abs=0.2)
+    assert found[1].offset_s == pytest.approx(360.4, abs=0.2)
 
 
 def test_a_pet_and_a_bag_on_an_empty_bed_are_nobody():
@@ -170,7 +171,7 @@ def test_holes_gaps_and_jumps_lose_nothing():
     assert detector.gap(Gap(CHANNEL, 60.0, 4000.0)) == []
     assert detector.occupied
     (left,) = run(flat((0.0, 10.0)), detector, start_s=4000.0)
-    assert (left.kind, left.offset_s) == ("bed_left", pytest.approx(4001.0))
+    assert (left.kind, left.offset_s) == ("bed_left", pytest.approx(4000.4))
     (entered,) = run(flat((70.0, 10.0)), detector, start_s=5.0)
     assert (entered.kind, entered.onset_s) == ("bed_entered", pytest.approx(5.0))
     assert run(flat((70.0, 10.0)), detector, start_s=float("nan")) == []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge_agent.detect.bed.presence import BedPresence
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import BED_STRIP

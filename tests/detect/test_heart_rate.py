@@ -5,7 +5,8 @@ import pytest
 
 from edge_agent.detect.bed.heart_rate import HeartRate
 from edge_agent.detect.bed.rhythm import Rate, Reason, Rhythm
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import BED_STRIP

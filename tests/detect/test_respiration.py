@@ -6,7 +6,8 @@ import pytest
 from edge_agent.detect.bed.respiration import Respiration
 from edge_agent.detect.bed.rhythm import Rate, Reason
 from edge_agent.detect.detector import Detection
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.stream.chunk import Channel, Chunk, Gap
 from protocol.quantities import BED_STRIP

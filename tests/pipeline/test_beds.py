@@ -20,7 +20,9 @@ from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import BedNews, SleepNews, VitalsNews
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.relay.health import health_message
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, load, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_load import load
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 from edge_agent.unit import Received
 from protocol.messages import Hello, Reading, Samples
@@ -194,3 +196,21 @@ def test_a_night_is_summed_up_at_noon():
     assert news.summary.exits == 1
     assert news.summary.longest_absence_s == pytest.approx(60.0, abs=3.0)
     assert news.summary.in_bed_s == pytest.approx(120.0, abs=6.0)
+
+
+def test_up_for_a_moment_and_down_again_is_restlessness_and_a_later_absence_still_an_alarm():
+    rng = np.random.default_rng(1)
+    up_and_down = np.concatenate([np.zeros(6), np.full(44, 61.0)])
+    kg = np.concatenate([np.full(600, 61.0), np.tile(up_and_down, 20), np.zeros(11_000)])
+    pipeline = make()
+    found = play(pipeline, np.full(100, 1.0), kg + rng.normal(0, 0.02, len(kg)))
+    news = [one for one in found if isinstance(one, BedNews)]
+    causes = [one for one in found if isinstance(one, Cause)]
+
+    assert [one.occupied for one in news] == [True, *[False, True] * 20, False]
+    (cause,) = causes
+    assert cause.condition == "bed_exit_not_returned"
+    assert cause.evidence == {"away_s": 900.0}
+    assert cause.onset_utc_s == pytest.approx(UTC_S + 160.0 + 900.0, abs=1.5)
+    (sleep,) = [one for one in pipeline.tick(at(11 * 3600.0)) if isinstance(one, SleepNews)]
+    assert (sleep.summary.exits, sleep.summary.restless) == (0, 20)

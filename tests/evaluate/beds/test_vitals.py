@@ -15,7 +15,8 @@ from edge_agent.evaluate.beds.vitals import (
     score_respiration,
 )
 from edge_agent.evaluate.npz import TrialError
-from edge_agent.simulator.sensors.bed import BedSpan, BedState, strip
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_strip import strip
 from edge_agent.simulator.sensors.body import Sleeper
 
 pytestmark = pytest.mark.fast

@@ -3,15 +3,10 @@
 import numpy as np
 import pytest
 
-from edge_agent.simulator.sensors.bed import (
-    J_V,
-    LOAD_RATE_HZ,
-    BedSpan,
-    BedState,
-    Sleeper,
-    load,
-    strip,
-)
+from edge_agent.simulator.sensors.bed import BedSpan, BedState
+from edge_agent.simulator.sensors.bed_load import LOAD_RATE_HZ, load
+from edge_agent.simulator.sensors.bed_strip import J_V, strip
+from edge_agent.simulator.sensors.body import Sleeper
 
 pytestmark = pytest.mark.fast
 
