@@ -161,6 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     unit.add_argument("--play", type=Path, metavar="FILE", help="recordings for its sensor")
     unit.add_argument("--trial", type=int, default=0, metavar="N", help="which one, from 0")
     unit.add_argument("--after", type=float, default=3.0, metavar="S", help="begin to play at")
+    unit.add_argument(
+        "--press", type=float, action="append", default=[], metavar="S", help="call for help at S s"
+    )
     unit.set_defaults(command=_unit)
 
     provision = commands.add_parser("provision", help="make a unit's files, key and label")

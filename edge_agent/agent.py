@@ -180,6 +180,7 @@ class Agent:
                 {
                     "unit": unit_id,
                     "state": unit.session.state,
+                    "problem": unit.problem,
                     "call_worked": format_utc(worked[unit_id]) if unit_id in worked else None,
                     "samples_lost": lost[unit_id],
                     "frames_lost": unit.session.frames_lost,

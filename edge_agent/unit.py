@@ -24,6 +24,8 @@ MAX_URGENT = 8192
 REFUSED_FRAMES = 8
 """After so many refused frames and no session somebody is told: a restart refuses a few."""
 
+WRONG_KEY = "no frame carries its key's tag: its link.key and our key_file differ"
+
 _BEST_EFFORT = (Samples, Reading, Log, Status, ClockSample)
 
 
@@ -160,7 +162,12 @@ class Unit:
             self._refused = False
         elif refused and not self._refused:
             self._refused = True
-            _log.warning("unit %s: no frame carries its key's tag", self.unit_id)
+            _log.warning("unit %s: %s; provision it anew", self.unit_id, WRONG_KEY)
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps a unit that is there from being heard, in words."""
+        return WRONG_KEY if self._refused else None
 
     def _on_lost(self, reason: str) -> None:
         _log.warning("unit %s: %s", self.unit_id, reason)

@@ -161,6 +161,19 @@ def test_a_unit_that_is_told_to_stop_takes_its_vm_with_it(tmp_path: Path, number
     assert not _vms(flash)
 
 
+def test_presses_of_a_unit_that_cannot_be_are_one_line(tmp_path: Path):
+    unit = ("unit", "bathroom", "--port", tmp_path / "port", "--flash", tmp_path / "unit")
+    for presses, words in (
+        ("-1", "nothing is pressed at -1.0 s"),
+        ("5 5.5", "before the last one"),
+    ):
+        options = [word for at_s in presses.split() for word in ("--press", at_s)]
+        result = run(*unit, *options)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert words in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
 def _vms(flash: Path) -> list[str]:
     """Return the processes that run a unit's configuration."""
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]

@@ -7,6 +7,7 @@ import os
 import pty
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,10 @@ en = "bathroom"
 """
 IDLE, PRESSED = 0.5, 0.25
 needs_mpremote = pytest.mark.skipif(
-    shutil.which("mpremote") is None, reason="no mpremote (pip install mpremote)"
+    not (
+        shutil.which("mpremote", path=str(Path(sys.executable).parent)) or shutil.which("mpremote")
+    ),
+    reason="no mpremote (pip install mpremote)",
 )
 
 
@@ -96,7 +100,7 @@ def test_a_kit_made_for_another_agent_is_refused_and_that_is_said(installed, cap
     assert session.state != ONLINE
     assert session.unverified > 0
     assert [line for line in caplog.messages if "key" in line] == [
-        "unit bath-1: no frame carries its key's tag"
+        "unit bath-1: no frame carries its key's tag: its link.key and our key_file differ; provision it anew"
     ]
 
 

@@ -14,7 +14,7 @@ from edge_agent.evaluate.falls.trials import Trial, read_trials
 from edge_agent.evaluate.npz import TrialError
 from edge_agent.simulator.replay import reachable, replay
 from edge_agent.simulator.scene import load_scene
-from edge_agent.simulator.single_unit import run_unit
+from edge_agent.simulator.single_unit import presses, run_unit
 from edge_agent.simulator.stage import StageOptions
 from edge_agent.simulator.vm import VmMissingError
 
@@ -57,11 +57,21 @@ def run_unit_vm(options: argparse.Namespace) -> int:
     """Run one simulated unit in real time until interrupted."""
     try:
         trial = _read_trial(options.play, options.trial) if options.play else None
-        asyncio.run(
-            run_unit(options.id, options.profile, options.port, options.flash, trial, options.after)
-        )
-    except TrialError as error:
+        board = presses(options.press)
+    except ValueError as error:
         return say(str(error), WRONG_INPUT)
+    try:
+        asyncio.run(
+            run_unit(
+                options.id,
+                options.profile,
+                options.port,
+                options.flash,
+                trial,
+                options.after,
+                board,
+            )
+        )
     except VmMissingError as error:
         return say(str(error), ABSENT)
     return OK

@@ -114,7 +114,7 @@ async def test_a_unit_without_the_key_is_not_there_and_it_is_said_once(serve, ca
     await settle()
     assert received == []
     assert [record.getMessage() for record in caplog.records] == [
-        "unit bed-1: no frame carries its key's tag"
+        "unit bed-1: no frame carries its key's tag: its link.key and our key_file differ; provision it anew"
     ]
 
 
