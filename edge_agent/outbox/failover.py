@@ -24,14 +24,12 @@ from edge_agent.outbox.merge import Contents, merge, take_contents
 from edge_agent.outbox.repair import open_or_repair
 from edge_agent.outbox.rows import Health, Known, OutboxError, Stored
 from edge_agent.outbox.salvage import salvage
-from edge_agent.outbox.store import (
+from edge_agent.outbox.store import TELEMETRY_BODY_BYTES, Store, Waiting
+from edge_agent.outbox.trimming import (
     MEMORY_DONE,
     MEMORY_EVENTS,
     MEMORY_TELEMETRY,
     MEMORY_UNIT_EVENTS,
-    TELEMETRY_BODY_BYTES,
-    Store,
-    Waiting,
 )
 
 RETURN_BYTES = 4 * 1024 * 1024

@@ -14,9 +14,7 @@ is stored.
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,8 @@ from typing import Any, TypeVar
 
 from edge_agent.alarm.alarm import Alarm
 from edge_agent.outbox.failover import Failover, Opened, free_bytes, try_to_open
+from edge_agent.outbox.handed import Handed
+from edge_agent.outbox.lane import Lane
 from edge_agent.outbox.rows import (
     Batch,
     Capacity,
@@ -34,7 +34,7 @@ from edge_agent.outbox.rows import (
     Stored,
     Telemetry,
 )
-from edge_agent.outbox.store import Delivery, Store, Waiting
+from edge_agent.outbox.store import Store, Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -45,24 +45,8 @@ STALL_S = 3.0
 """A disk that takes longer does not hold alarms back: cards have been seen to take seconds."""
 CURSOR_EVERY = 64
 """Telemetry that may be sent twice after a kill; its cursor costs one commit for so many."""
-MAX_HANDED = 1024
-"""Rows of a route that can be accepted: the last ones that `pending` returned."""
 
 _T = TypeVar("_T")
-
-
-class _Lane:
-    """A store with the thread that it lives on."""
-
-    def __init__(self, failover: Failover) -> None:
-        self.failover = failover
-        self.thread = ThreadPoolExecutor(1, "outbox")
-        self.submitted = 0
-
-    def submit(self, work: Callable[[Failover], _T]) -> asyncio.Future[_T]:
-        """Queue work behind all that was queued before."""
-        self.submitted += 1
-        return asyncio.get_running_loop().run_in_executor(self.thread, work, self.failover)
 
 
 class Outbox:
@@ -88,13 +72,13 @@ class Outbox:
         self._routes = list(routes)
         self._outside = outside
         self._on_health = on_health
-        self._lane = _Lane(Failover(path, self._routes))
-        self._stuck: _Lane | None = None
+        self._lane = Lane(Failover(path, self._routes))
+        self._stuck: Lane | None = None
         self._coming_back: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Waiting, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
-        self._handed: dict[str, OrderedDict[int, tuple[str, int]]] = {}
+        self._handed = Handed()
         self._cursors: dict[str, int] = {}
         self._unsaved: dict[str, int] = {}
         self._passed = 0
@@ -125,7 +109,8 @@ class Outbox:
             if task is not None and task.done():
                 task.result()  # a bug there must not pass in silence
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        accepted = [name for route, row in batch.accepted if (name := self._name(route, row))]
+        names = (self._handed.name(*row) for row in batch.accepted)
+        accepted = [name for name in names if name is not None]
         self._waiting.append((Waiting(batch, accepted, utc_s), done))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_waiting(), name="outbox writer")
@@ -140,25 +125,18 @@ class Outbox:
             change: returns the new body of an event, or None to leave it.
             alarms: open alarms as they are now.
         """
-        given = {name for handed in self._handed.values() for name in handed.values()}
+        given = self._handed.events()
         return await self._do(lambda store: store.rewrite(change, given, alarms))
 
     async def pending(self, route: str, limit: int) -> list[Row]:
         """Return what waits for a route: high priority first, then the order of events."""
         rows = await self._do(lambda store: store.pending(route, limit))
-        handed = self._handed.setdefault(route, OrderedDict())
-        for row in rows:
-            handed[row.row] = (row.alarm_id, row.event)
-            handed.move_to_end(row.row)
-        while len(handed) > MAX_HANDED:
-            handed.popitem(last=False)
+        self._handed.note(route, rows)
         return rows
 
     async def telemetry(self, route: str, limit: int) -> list[Telemetry]:
         """Return the oldest telemetry that a route has not taken; send it when no alarm waits."""
-        if route not in self._cursors:
-            self._cursors[route] = await self._do(lambda store: store.cursor(route))
-        after = self._cursors[route]
+        after = await self._cursor(route)
         return await self._do(lambda store: store.telemetry(after, limit))
 
     async def passed(self, route: str, row: int, utc_s: float) -> None:
@@ -168,9 +146,15 @@ class Outbox:
         if self._passed % CURSOR_EVERY == 0:
             await self.put(Batch(), utc_s)
 
+    async def pass_over(self, route: str, utc_s: float) -> None:
+        """Note that a route wants none of the telemetry that there is."""
+        newest = await self._do(Store.newest_telemetry)
+        if newest > await self._cursor(route):
+            await self.passed(route, newest, utc_s)
+
     async def count_attempt(self, route: str, row: int) -> bool:
         """Count a connection that ended on this row; True when the row is parked now."""
-        name = self._name(route, row)
+        name = self._handed.name(route, row)
         return name is not None and await self._do(lambda store: store.count_attempt(name))
 
     async def unpark(self, route: str) -> None:
@@ -206,15 +190,12 @@ class Outbox:
             _log.error("outbox: the disk never answered; what was only in memory is gone")
         with self._outside():
             await self._lane.submit(lambda failover: failover.close(try_disk=not is_stuck))
-        self._lane.thread.shutdown()
+        self._lane.shut()
 
-    def _name(self, route: str, row: int) -> Delivery | None:
-        """Return the name of a row that was handed out: a number may mean another row by now."""
-        name = self._handed.get(route, OrderedDict()).get(row)
-        if name is None:
-            _log.error("route %s: row %d was not handed out", route, row)
-            return None
-        return route, *name
+    async def _cursor(self, route: str) -> int:
+        if route not in self._cursors:
+            self._cursors[route] = await self._do(lambda store: store.cursor(route))
+        return self._cursors[route]
 
     async def _do(self, work: Callable[[Store], _T]) -> _T:
         return await self._run(lambda failover: failover.do(work))
@@ -232,19 +213,19 @@ class Outbox:
         self._tell_health()
         return answer.result()
 
-    def _leave(self, lane: _Lane, answer: asyncio.Future[Any]) -> None:
+    def _leave(self, lane: Lane, answer: asyncio.Future[Any]) -> None:
         """Go on in memory; what the stuck disk makes of this work in the end is joined by name."""
         if self._stuck is not None:
             raise OutboxError("memory does not answer")
         self._stuck = lane
-        self._lane = _Lane(Failover.beside_a_stuck_disk(self._path, self._routes))
+        self._lane = Lane(Failover.beside_a_stuck_disk(self._path, self._routes))
 
         def come_back(_: object) -> None:
             self._coming_back = asyncio.create_task(self._come_back(lane), name="outbox back")
 
         answer.add_done_callback(come_back)
 
-    async def _come_back(self, lane: _Lane) -> None:
+    async def _come_back(self, lane: Lane) -> None:
         """The disk has answered after all: give it what memory took meanwhile."""
         memory = self._lane
         with self._outside():
@@ -256,7 +237,7 @@ class Outbox:
             self._lane = lane
             await lane.submit(lambda failover: failover.join(contents))
         self._stuck = None
-        memory.thread.shutdown(wait=False)
+        memory.shut()
         self._tell_health()
 
     async def _write_waiting(self) -> None:

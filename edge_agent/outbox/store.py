@@ -19,33 +19,19 @@ from edge_agent.alarm.catalogue import CONDITIONS
 from edge_agent.outbox.connection import ConflictError, Connection
 from edge_agent.outbox.merge import Contents, merge, read_alarm, rebuild_alarms
 from edge_agent.outbox.rows import Batch, Row, Stored, Telemetry, UnitEvent
+from edge_agent.outbox.trimming import DAY_S, Trimming
 
 _log = logging.getLogger(__name__)
 
 ENDED_LOADED = 32
 MAX_PARK_ATTEMPTS = 3
 
-DAY_S = 86_400.0
-TELEMETRY_S = 72 * 3600.0
-"""Older telemetry goes, sent or not."""
-TELEMETRY_ROWS = 50_000
-"""More telemetry than this goes sooner: 11 messages a minute for 72 h."""
 TELEMETRY_BODY_BYTES = 2048
-UNIT_EVENT_S = 90 * DAY_S
-"""A unit's event is known again for so long, and as long as its boot is the unit's newest."""
-TRIM_EVERY_S = 3600.0
+"""Longer telemetry is not stored."""
 
 EVENTS_A_DAY = 40.0
 EVENT_BYTES = 2000.0
 """What a home is taken to need before it has shown; fewer events a day are never counted on."""
-
-MEMORY_EVENTS = 10_000
-MEMORY_DONE = 1000
-MEMORY_TELEMETRY = 1000
-MEMORY_UNIT_EVENTS = 20_000
-"""What memory holds while the disk fails (about 45 MB): so many events in all, and of those that
-every route has, so many of the disk's newest. Telemetry goes first; then events that
-every route has; only then waiting ones, low priority first, oldest first, and that is counted."""
 
 Delivery = tuple[str, str, int]
 """Route, alarm and event: names hold across databases, row numbers only within one."""
@@ -60,16 +46,13 @@ class Waiting:
     utc_s: float
 
 
-_IS_DONE = "row NOT IN (SELECT row FROM deliveries WHERE verdict IS NOT 'accepted')"
-
-
 class Store:
     """Reads and writes the tables of one connection."""
 
     def __init__(self, connection: Connection, routes: Sequence[str]) -> None:
         self._db = connection
         self._routes = list(routes)
-        self._trimmed_s: float | None = None
+        self._trimming = Trimming(connection, self._routes)
 
     def start(self) -> None:
         """Let parked rows try again; give a new route every event of the open alarms.
@@ -129,7 +112,9 @@ class Store:
                     self._write_batch(waiting.batch, waiting.utc_s)
                     self._accept(waiting.accepted)
                 self._write_cursors(cursors)
-                self._trim(batches[-1].utc_s if batches else None)
+                if any(waiting.batch.telemetry for waiting in batches):
+                    self._trimming.telemetry()
+                self._trimming.hourly(batches[-1].utc_s if batches else None)
         except ConflictError as error:
             if len(batches) == 1:
                 return [str(error)]
@@ -214,6 +199,10 @@ class Store:
             cursors.items(),
         )
 
+    def trim_memory(self) -> int:
+        """Keep memory within its limits; return how many waiting events had to go."""
+        return self._trimming.memory()
+
     def join(self, contents: Contents) -> None:
         """Add what another store holds, in one commit."""
         merge(self._db, contents, self._routes)
@@ -237,6 +226,11 @@ class Store:
             (after, limit),
         )
         return [Telemetry(*row) for row in rows]
+
+    def newest_telemetry(self) -> int:
+        """Return the newest row of telemetry, 0 for none."""
+        ((row,),) = self._db.execute("SELECT max(row) FROM telemetry")
+        return int(row or 0)
 
     def cursor(self, route: str) -> int:
         """Return the last row of telemetry that a route has taken, 0 for none."""
@@ -290,50 +284,3 @@ class Store:
         a_day = count / max(1.0, (last - since_s) / DAY_S)
         # The event's body, its alarm's, and the rows and index entries around them.
         return max(a_day, EVENTS_A_DAY), 2 * mean + 200 * (1 + len(self._routes))
-
-    # -- what goes ----------------------------------------------------------------------------
-
-    def _trim(self, utc_s: float | None) -> None:
-        self._db.execute(
-            "DELETE FROM telemetry WHERE row <= (SELECT max(row) FROM telemetry) - ?",
-            (TELEMETRY_ROWS,),
-        )
-        if utc_s is None or (self._trimmed_s and 0 <= utc_s - self._trimmed_s < TRIM_EVERY_S):
-            return
-        self._trimmed_s = utc_s
-        self._db.execute("DELETE FROM telemetry WHERE at_s < ?", (utc_s - TELEMETRY_S,))
-        if self._routes:
-            taken = min(self.cursor(route) for route in self._routes)
-            self._db.execute("DELETE FROM telemetry WHERE row <= ?", (taken,))
-        self._db.execute(
-            "DELETE FROM unit_events WHERE at_s < ?"
-            " AND (SELECT max(u.at_s) FROM unit_events u WHERE u.unit = unit_events.unit"
-            "      AND u.boot_id = unit_events.boot_id)"
-            "   < (SELECT max(u.at_s) FROM unit_events u WHERE u.unit = unit_events.unit)"
-            " AND NOT EXISTS (SELECT 1 FROM alarms a"
-            "      WHERE a.alarm_id = unit_events.alarm_id AND a.is_open)",
-            (utc_s - UNIT_EVENT_S,),
-        )
-
-    def trim_memory(self) -> int:
-        """Keep memory within its limits; return how many waiting events had to go."""
-        self._db.execute(
-            "DELETE FROM telemetry WHERE row <= (SELECT max(row) FROM telemetry) - ?",
-            (MEMORY_TELEMETRY,),
-        )
-        self._db.execute(
-            "DELETE FROM unit_events WHERE at_s < (SELECT at_s FROM unit_events"
-            " ORDER BY at_s DESC LIMIT 1 OFFSET ?)",
-            (MEMORY_UNIT_EVENTS,),
-        )
-        ((count,),) = self._db.execute("SELECT count(*) FROM events")
-        if count <= MEMORY_EVENTS:
-            return 0
-        leaving = self._db.execute(
-            f"SELECT row, {_IS_DONE} FROM events ORDER BY 2 DESC, priority DESC, row LIMIT ?",  # noqa: S608
-            (count - MEMORY_EVENTS,),
-        )
-        rows = [(row,) for row, _ in leaving]
-        self._db.execute_many("DELETE FROM events WHERE row = ?", rows)
-        self._db.execute("DELETE FROM deliveries WHERE row NOT IN (SELECT row FROM events)")
-        return sum(not is_done for _, is_done in leaving)

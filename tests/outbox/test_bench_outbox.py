@@ -8,6 +8,8 @@ def test_a_burst_takes_under_1_s_and_alarms_are_stored_at_0_7_of_the_disks_rate(
 
     assert report.crowd_ratio >= 0.7
     assert report.crowd_ratio > report.one_ratio > 0.1  # one by one: Python's share of a fast disk
+    assert report.crowd_ratio > report.one_over_ratio > 0.1
+    assert 5 * 4096 < report.commit_bytes < 12 * 4120
     if report.burst_s is not None:  # SQLite can be reached from outside
         assert report.slow_ratio >= 0.7
         assert report.burst_syncs <= 4

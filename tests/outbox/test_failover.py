@@ -10,7 +10,7 @@ import pytest
 from edge_agent.alarm.alarm import State
 from edge_agent.evaluate.costs.bad_disk import Fault
 from edge_agent.outbox import outbox as outbox_module
-from edge_agent.outbox import store
+from edge_agent.outbox import trimming
 from edge_agent.outbox.connection import DiskError, _translated
 from edge_agent.outbox.rows import Batch, Health, Known, OutboxError, Telemetry, UnitEvent
 from tests.test_outbox import make_alarm, make_outbox
@@ -38,7 +38,7 @@ REASONS = {
 def test_what_is_no_damage_is_said_in_words_and_may_pass(code, reason):
     error = sqlite3.OperationalError("whatever SQLite says")
     error.sqlite_errorcode = code | 1 << 8  # an extended code: the low byte counts
-    with pytest.raises(DiskError) as caught, _translated():
+    with pytest.raises(DiskError) as caught, _translated:
         raise error
     assert type(caught.value) is DiskError
     assert str(caught.value) == reason
@@ -67,7 +67,9 @@ async def test_a_disk_that_fails_is_said_and_alarms_go_on_in_the_same_order(
     assert await outbox.knows("u", b"8" * 8, 2) == Known("f", is_durable=False)
 
     disk.fault = Fault.NONE
-    assert await home.next_health() == Health()
+    while (health := await home.next_health()).trouble:
+        pass  # it was tried before that, too
+    assert health == Health()
     assert await outbox.knows("u", b"8" * 8, 2) == Known("f", is_durable=True)
     assert await outbox.put(Batch([make_alarm("f", 3, State.RECOVERED)]), 4.0)
     await outbox.close()
@@ -204,8 +206,8 @@ async def test_a_database_that_is_deleted_under_a_running_agent_is_written_again
 async def test_memory_is_bounded_telemetry_first_then_the_sent_then_the_least_urgent(
     disk, watch, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(store, "MEMORY_EVENTS", 20)
-    monkeypatch.setattr(store, "MEMORY_TELEMETRY", 5)
+    monkeypatch.setattr(trimming, "MEMORY_EVENTS", 20)
+    monkeypatch.setattr(trimming, "MEMORY_TELEMETRY", 5)
     home = watch(tmp_path / "o.db")
     outbox = home.outbox
     await outbox.open()

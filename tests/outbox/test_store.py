@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from edge_agent.alarm.alarm import State
-from edge_agent.outbox import store
+from edge_agent.outbox import store, trimming
 from edge_agent.outbox.rows import Batch, Known, Telemetry, UnitEvent
 from tests.test_outbox import make_alarm, make_outbox
 
@@ -59,7 +59,7 @@ async def test_a_cursor_costs_one_commit_for_many_messages_and_a_kill_repeats_at
 async def test_telemetry_goes_after_72_h_or_when_every_route_has_it_or_beyond_its_size(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(store, "TELEMETRY_ROWS", 10)
+    monkeypatch.setattr(trimming, "TELEMETRY_ROWS", 10)
     outbox = make_outbox(tmp_path / "o.db", ("mqtt", "http"))
     await outbox.open()
     await outbox.put(Batch([make_alarm("old")]), NOW_S - 40 * DAY_S)

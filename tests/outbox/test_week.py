@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.alarm.alarm import State
 from edge_agent.outbox.rows import Batch, Telemetry
-from edge_agent.outbox.store import DAY_S, TELEMETRY_S
+from edge_agent.outbox.trimming import DAY_S, TELEMETRY_S
 from tests.test_outbox import make_alarm, make_outbox
 
 NOW_S = 1_795_400_000.0

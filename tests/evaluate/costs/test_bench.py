@@ -185,7 +185,7 @@ def test_the_table_says_everything_that_was_measured():
         bench.bench_latency.Latency(60, 32, 20.0, 47.5, 33.0, 66.0, 77.0),
     ]
     heart = bench.bench_beds.HeartRateCost(64, 90.0, 9.0)
-    outbox = bench.bench_outbox.OutboxReport(0.03, 1, 500.0, 0.9, 3.0, 0.8)
+    outbox = bench.bench_outbox.OutboxReport(0.03, 1, 500.0, 0.9, 3.0, 0.8, 900.0, 0.5, 38_000)
     report = bench.BenchReport(rows, heart, 15_000, 14_000, resident, latency, outbox)
     text = bench.format_report(report)
     for part in (
