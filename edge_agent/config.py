@@ -179,14 +179,16 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     username: Text | None = None
     password_file: Text | None = None
     keepalive_s: Annotated[int, seconds(5, 600)] = 60
+    protocol: Literal["auto", "3.1.1", "5"] = "auto"
+    """The version of MQTT; `auto` is 5 where the broker has it."""
     tls: TlsConfig | None = None
 
 
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One more platform that gets every alarm, in its own words.
 
-    `host`, `port` and `keepalive_s` are of MQTT; a county route has `settings.url` instead, and the
-    profile `apprise` (a family) a file of addresses, `settings.urls_file`.
+    `host`, `port`, `keepalive_s`, `protocol` are of MQTT; a county route has `settings.url`
+    instead, and the profile `apprise` (a family) a file of addresses, `settings.urls_file`.
     """
 
     name: Annotated[
@@ -202,6 +204,8 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     port: Port | None = None
     fallback: Addresses = []
     keepalive_s: Annotated[int, seconds(5, 600)] | None = None
+    protocol: Literal["auto", "3.1.1", "5"] | None = None
+    """The version of MQTT; without it `auto` for native, 3.1.1 for what others document."""
     tls: TlsConfig | None = None
     reserve: bool = False
     """Whether it only goes for what no other platform has accepted within 30 s."""
@@ -443,7 +447,7 @@ def check_references(config: Config) -> None:
             raise ConfigError(f"unit[{number}].port", f"{unit.port!r} is another unit's port")
 
 
-_MQTT_KEYS = ("host", "port", "keepalive_s")
+_MQTT_KEYS = ("host", "port", "keepalive_s", "protocol")
 _FOREIGN_KEYS = {
     "county": (_MQTT_KEYS, "not of a county route: settings.url says it"),
     "apprise": (

@@ -19,6 +19,7 @@ from edge_agent.simulator.platforms.platform import FakePlatform
 from edge_agent.simulator.platforms.rules import ORDERS, Reaction
 from edge_agent.simulator.stage import START_UTC_S, Stage, StageOptions, on_stage
 from hil_tests.test_bed_and_call import IDLE, PRESSED, bath_unit, bed_unit, make_config
+from tests.relay.brokers import mosquitto
 
 CORD = [[5000, PRESSED], [5600, IDLE]]
 
@@ -212,6 +213,34 @@ def test_a_platform_that_was_away_before_a_restart_is_mended_when_it_is_back(bro
     assert {one.alarm_id for one in events} == {events[0].alarm_id}
     assert status["routes"][0]["waiting"] == 0
     assert status["routes"][0]["error"] is None
+
+
+@pytest.mark.vm
+@pytest.mark.broker
+def test_a_call_that_the_broker_refuses_is_not_taken_for_delivered(tmp_path):
+    async def story(stage: Stage):
+        stage.start_agent()
+        stage.start_unit(bed_unit(stage, 400.0))
+        stage.start_unit(bath_unit(CORD))
+        await asyncio.sleep(200)
+        return stage.events, await stage.agent.status()
+
+    rights = tmp_path / "acl"  # everything but alarms, as a mistake in the broker's rights
+    topics = ("agent/state", "alarms/open", "unit/+/state", "occupancy/+", "command/+")
+    rights.write_text(
+        "".join(f"topic readwrite anzhen/v1/000000000000/h1/{one}\n" for one in topics)
+    )
+    with mosquitto(tmp_path, f"acl_file {rights}") as port:
+        events, status = on_stage(make_config(port), StageOptions(), story)
+    call = [event for event in events if event.condition == "call"]
+    assert State.NOTIFIED not in {event.state for event in call}
+    assert call[1].flags == ["escalated"]  # the units sound: nobody was told
+    (fault,) = [one for one in events if one.condition == "platform_unreachable"]
+    assert (fault.unit, fault.state) == ("route-mqtt", State.CONFIRMED)
+    assert fault.reason.endswith("events parked")
+    (route,) = status["routes"]
+    assert (route["online"], route["mqtt"], route["refused"]) == (True, "5", "Not authorized")
+    assert route["parked"] >= 2
 
 
 @pytest.mark.vm

@@ -19,7 +19,7 @@ from edge_agent.clock import SystemClock, format_utc
 from edge_agent.config import HomeConfig, MqttConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch, Telemetry
-from edge_agent.outbox.store import DAY_S, TELEMETRY_S
+from edge_agent.outbox.trimming import DAY_S, TELEMETRY_S
 from edge_agent.relay.making import Maker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile
 from edge_agent.relay.route import Hooks, Presence

@@ -113,7 +113,7 @@ def test_unreadable_files_name_themselves(tmp_path: Path):
         ),
         (
             "[[route]]\nname='a'\nprofile='aliyun'\nhost='x'\ntopic='t'",
-            "route[0].topic: unknown key; allowed here: name, profile, host, port, fallback, keepalive_s, tls, reserve, commands, settings",
+            "route[0].topic: unknown key; allowed here: name, profile, host, port, fallback, keepalive_s, protocol, tls, reserve, commands, settings",
         ),
         (
             "[[route]]\nname='a'\nprofile='county'\nhost='x'",

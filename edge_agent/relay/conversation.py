@@ -11,7 +11,6 @@ silent about a row is asked again (see `waiting.py`) and holds up no other alarm
 import asyncio
 import logging
 import random
-import re
 from collections import OrderedDict, deque
 from collections.abc import Collection
 
@@ -19,7 +18,8 @@ from edge_agent.alarm.command import Command, CommandName, Response
 from edge_agent.clock import Clock, Quality
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Row, Telemetry
-from edge_agent.relay.mqtt import Connection
+from edge_agent.relay.home_state import HomeState
+from edge_agent.relay.mqtt import Connection, NotTakenError
 from edge_agent.relay.parking import Parking
 from edge_agent.relay.profile import (
     REPLY_S,
@@ -36,15 +36,14 @@ from edge_agent.relay.profile import (
     Verdict,
 )
 from edge_agent.relay.route import Hooks, Presence, Stamps, Standing
+from edge_agent.relay.telemetry import TelemetryLane
 from edge_agent.relay.turn import Turn
 
 _log = logging.getLogger(__name__)
 
 MAX_RESPONSES = 64
-MAX_TELEMETRY_ATTEMPTS = 3
 MAX_KEYS = 1024
 """Keys of ours whose answers are known for such when they come late or twice."""
-_SESSION = re.compile("[0-9A-Za-z-]{1,64}")
 
 
 class Conversation:
@@ -68,19 +67,17 @@ class Conversation:
         self._turn = turn
         self._waiting = turn.waiting
         self._profile = profile
-        self._outbox = outbox
         self._clock = clock
         self._hooks = hooks
         self._standing = standing
-        self._presence = presence
+        self._home = HomeState(name, presence, standing, clock)
         self._commands = frozenset(commands)
         self._states: dict[str, Publication] = {}
         self._responses: deque[Publication] = deque()
         self._greeting: deque[Publication] = deque()
         self._unanswered: Row | Telemetry | None = None
-        self._telemetry_attempts = 0
+        self._telemetry = TelemetryLane(name, profile, outbox, clock)
         self._keys: OrderedDict[str, None] = OrderedDict()
-        self._was_born = False
         self._has_complained = False
 
     def wake(self) -> None:
@@ -97,16 +94,18 @@ class Conversation:
         for refused in await connection.subscribe(self._profile.subscriptions):
             _log.warning("route %s: the broker refuses %s", self._name, refused)
         self._has_complained = False
+        self._telemetry.connected()
         stamp = self.stamps.next()
         self._greeting = deque(self._profile.greet(self._hooks.units(), stamp))
         question = self._profile.ask_time(stamp)
         if question is not None and self._clock.now().quality in (Quality.NONE, Quality.PLATFORM):
             self._greeting.appendleft(question)
         self._states.clear()
-        if self._presence is not None:
-            birth, *states = self._presence.birth()
-            await connection.publish(birth)
-            for publication in states:
+        for number, publication in enumerate(self._home.birth()):
+            if number == 0:
+                await self._say(connection, publication)
+                self._home.born()
+            else:
                 self._states.setdefault(publication.topic, publication)
         self._turn.wake()
 
@@ -124,14 +123,11 @@ class Conversation:
         """
         sent, self._unanswered = self._unanswered or self._waiting.newest(), None
         self._waiting.lost()
-        self._was_born = True
+        self._home.ended()
         if sent is None:
             return False
         if isinstance(sent, Telemetry):
-            self._telemetry_attempts += 1
-            if self._telemetry_attempts >= MAX_TELEMETRY_ATTEMPTS:
-                _log.error("route %s: left %s out", self._name, sent.topic)
-                await self._pass(sent)
+            await self._telemetry.count_attempt(sent)
         else:
             self._standing.is_silent = True
             await self._parking.count_attempt(sent, "the connection ends on it")
@@ -145,6 +141,8 @@ class Conversation:
             for row in self._waiting.expire(self._clock.now().monotonic_s, _chance()):
                 self._standing.is_silent = True
                 _log.info("route %s: no reply to %s event %d", self._name, row.alarm_id, row.event)
+            for publication in self._home.corrected():
+                self._states.setdefault(publication.topic, publication)
             while await self._send_next(connection):
                 pass
 
@@ -156,15 +154,21 @@ class Conversation:
             return True
         for lane in (self._responses, self._greeting):
             if lane:
-                await connection.publish(lane.popleft())
+                await self._say(connection, lane.popleft())
                 return True
         if self._states:
-            await connection.publish(self._states.pop(next(iter(self._states))))
+            await self._say(connection, self._states.pop(next(iter(self._states))))
             return True
-        for message in await self._outbox.telemetry(self._name, 1):
-            await self._report(connection, message)
-            return True
-        return False
+        found = await self._telemetry.next(self.stamps.next())
+        if found is None:
+            return False
+        message, delivery = found
+        try:
+            await self._publish(connection, message, delivery)
+            await self._telemetry.passed(message)
+        except NotTakenError as error:
+            await self._telemetry.refused(message, str(error))
+        return True
 
     async def _deliver(self, connection: Connection, row: Row) -> None:
         try:
@@ -180,41 +184,56 @@ class Conversation:
             reply_s = self._profile.reply_s or REPLY_S
             self._waiting.sent(row, delivery.key, self._clock.now().monotonic_s + reply_s)
         self._turn.sent(row)
-        await self._publish(connection, row, delivery)
+        try:
+            is_heard = await self._publish(connection, row, delivery)
+        except NotTakenError as error:
+            await self._put_off(row, str(error), is_for_now=error.is_for_now)
+            return
         if delivery.key is None:
+            self._standing.is_unheard = not is_heard
             self._waiting.settle(row)
             await self._accept(row)
 
-    async def _report(self, connection: Connection, message: Telemetry) -> None:
-        """Publish telemetry; the PUBACK has to do, whatever the platform thinks of a value."""
+    async def _put_off(self, row: Row, why: str, *, is_for_now: bool) -> None:
+        """Park what the broker refuses; what it refuses for now goes twice more before."""
+        if not is_for_now:
+            await self._parking.park(row, why)
+        elif not await self._parking.count_attempt(row, why):
+            self._standing.is_silent = True
+            self._waiting.put_aside(row, self._clock.now().monotonic_s, _chance())
+            return
+        self._standing.is_silent = False
+        self._waiting.settle(row)
+
+    async def _say(self, connection: Connection, publication: Publication) -> None:
+        """Publish what is no row; what the broker will not take is said and given up."""
         try:
-            delivery = self._profile.report(message.topic, message.body, self.stamps.next())
-        except RowError as error:
-            _log.error("route %s: left %s out: %s", self._name, message.topic, error)
-        else:
-            await self._publish(connection, message, delivery)
-        await self._pass(message)
+            await connection.publish(publication)
+        except NotTakenError as error:
+            _log.warning("route %s: refused %s: %s", self._name, publication.topic, error)
 
     async def _publish(
         self, connection: Connection, sent: Row | Telemetry, delivery: Delivery
-    ) -> None:
+    ) -> bool:
+        """Publish; False when the broker says that nobody has subscribed to it."""
         if delivery.key is not None:
             self._keys[delivery.key] = None
             if len(self._keys) > MAX_KEYS:
                 self._keys.popitem(last=False)
-        self._unanswered = sent
+        self._unanswered, is_heard = sent, True
         for publication in delivery.publications:
-            await connection.publish(publication)
+            try:
+                is_heard = await connection.publish(publication)
+            except NotTakenError:
+                self._unanswered = None
+                raise
         self._unanswered = None
+        return is_heard
 
     async def _accept(self, row: Row) -> None:
         self._standing.is_silent = False
         self._parking.accepted(row)
         await self._hooks.accepted(self._name, row)
-
-    async def _pass(self, message: Telemetry) -> None:
-        self._telemetry_attempts = 0
-        await self._outbox.passed(self._name, message.row, self._clock.now().utc_s)
 
     # -- in -----------------------------------------------------------------------------------
 
@@ -239,7 +258,9 @@ class Conversation:
                 case TimeTold():
                     self._hooks.time(self._name, incoming.utc_s)
                 case AgentSeen():
-                    self._look_at(incoming, retained=arrived.retained)
+                    said = self._home.look_at(incoming, retained=arrived.retained)
+                    if said is not None:
+                        self.set_state(said)
 
     async def _obey(self, command: Command) -> Response:
         if command.name in self._commands:
@@ -273,24 +294,6 @@ class Conversation:
             await self._parking.park(row, verdict.reason)
         self._waiting.stored(row)
         self._turn.wake()
-
-    def _look_at(self, seen: AgentSeen, *, retained: bool) -> None:
-        """Look at what stands on our own state topic.
-
-        A will that comes late, of an earlier run or of a connection that was thought dead, is
-        overwritten: we are here. Somebody else's birth after ours means that two agents speak for
-        one home; what a broker kept from before our first birth means nothing.
-        """
-        if self._presence is None or (retained and seen.state != "online"):
-            return  # our birth comes after what the broker kept
-        if seen.state != "online":
-            self.set_state(self._presence.birth()[0])
-            if seen.session != self._presence.session:
-                self._standing.trouble = None  # the other agent has left
-        elif seen.session != self._presence.session and (self._was_born or not retained):
-            whose = seen.session if _SESSION.fullmatch(seen.session) else "?"
-            self._standing.trouble = f"another agent speaks for this home: session {whose}"
-            _log.error("route %s: %s", self._name, self._standing.trouble)
 
 
 def _chance() -> float:

@@ -77,7 +77,14 @@ class Maker:
         profile = self._native_profile(NATIVE, config.client_id, config.username, password)
         addresses = [(config.host, config.port), *map(split_address, config.fallback)]
         return self._relay(
-            NATIVE, addresses, config.keepalive_s, tls, profile, presence, tuple(CommandName)
+            NATIVE,
+            addresses,
+            config.keepalive_s,
+            tls,
+            profile,
+            presence,
+            tuple(CommandName),
+            protocol=config.protocol,
         ), tls
 
     def route(
@@ -109,6 +116,7 @@ class Maker:
             profile,
             presence if config.profile == "native" else None,
             _commands(config.commands, key),
+            protocol=config.protocol or ("auto" if config.profile == "native" else "3.1.1"),
             is_reserve=config.reserve,
         ), tls
 
@@ -132,7 +140,7 @@ class Maker:
                 name := f"{config.name}-{address.label}",
                 address.url,
                 FamilyProfile(settings),
-                self._turn(name, is_reserve=config.reserve),
+                self._turn(name, is_reserve=config.reserve, has_telemetry=False),
                 self._outbox,
                 self._clock,
                 self._hooks,
@@ -168,7 +176,7 @@ class Maker:
             raise ConfigError(f"{key}.tls", "https:// needs ca_file: the authority to trust")
         if not is_https and tls is not None:
             raise ConfigError(f"{key}.tls", "the url is http://")
-        turn = self._turn(config.name, is_reserve=config.reserve)
+        turn = self._turn(config.name, is_reserve=config.reserve, has_telemetry=False)
         return HttpRelay(
             config.name, profile, tls, turn, self._outbox, self._clock, self._hooks, config.fallback
         )
@@ -183,6 +191,7 @@ class Maker:
         presence: Presence | None,
         commands: tuple[CommandName, ...],
         *,
+        protocol: str,
         is_reserve: bool = False,
     ) -> Relay:
         standing = Standing()
@@ -200,10 +209,19 @@ class Maker:
         brokers = [
             Broker(host, port, "", keepalive_s=keepalive_s, tls=tls) for host, port in addresses
         ]
-        return Relay(name, brokers, profile, self._clock, conversation, standing, presence)
+        return Relay(
+            name, brokers, profile, self._clock, conversation, standing, presence, protocol
+        )
 
-    def _turn(self, name: str, *, is_reserve: bool) -> Turn:
-        return Turn(name, self._outbox, self._clock, self._hooks, is_reserve=is_reserve)
+    def _turn(self, name: str, *, is_reserve: bool, has_telemetry: bool = True) -> Turn:
+        return Turn(
+            name,
+            self._outbox,
+            self._clock,
+            self._hooks,
+            is_reserve=is_reserve,
+            has_telemetry=has_telemetry,
+        )
 
 
 def names_of(config: RouteConfig, number: int) -> list[str]:

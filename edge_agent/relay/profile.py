@@ -61,6 +61,8 @@ class Publication:
     payload: bytes
     qos: int = 1
     retain: bool = False
+    expiry_s: int | None = None
+    """When nobody wants it any more, where the broker has MQTT 5; never of an alarm."""
 
 
 @dataclass(frozen=True, slots=True)

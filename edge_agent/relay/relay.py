@@ -6,7 +6,7 @@
     +---- next address, full-jitter back-off, for ever
 ```
 A connection that the broker ends again and again right after it came up, with nothing on its way,
-is what two clients with one id do to each other: that is said.
+is what two clients with one id do to each other: that is said. A broker of MQTT 5 says it itself.
 """
 
 import asyncio
@@ -17,10 +17,18 @@ from dataclasses import replace
 from edge_agent.clock import Clock
 from edge_agent.relay.apart import apart
 from edge_agent.relay.conversation import Conversation
-from edge_agent.relay.mqtt import Broker, DatesRefusedError, RouteDownError, connected
+from edge_agent.relay.mqtt import (
+    Broker,
+    DatesRefusedError,
+    NoVersionError,
+    RouteDownError,
+    TakenOverError,
+    connected,
+)
 from edge_agent.relay.profile import Profile, Publication
 from edge_agent.relay.route import BACKOFF_FIRST_S, BACKOFF_SLOWEST_S, Presence, Standing
 from edge_agent.relay.tls import dates_floor_s
+from edge_agent.relay.versions import Version, Versions, allowed
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +38,7 @@ TAKEOVERS = 3
 """Connections in a row that ended sooner, with nothing on its way, before it is called a fight."""
 
 FIGHT = "connections end at once: is the client id in use elsewhere?"
+TAKEN = "the client id is in use elsewhere: another client keeps taking it over"
 
 
 class Relay:
@@ -44,6 +53,7 @@ class Relay:
         conversation: Conversation,
         standing: Standing,
         presence: Presence | None = None,
+        protocol: str = Version.V311,
     ) -> None:
         """Put it together.
 
@@ -55,6 +65,7 @@ class Relay:
             conversation: what is said and heard, with the same profile and standing.
             standing: shows how the route stands.
             presence: birth and will, where the platform knows them.
+            protocol: `auto`, `3.1.1` or `5`.
         """
         self.name = name
         self.standing = standing
@@ -65,6 +76,7 @@ class Relay:
         self._conversation = conversation
         self._presence = presence
         self._short = 0
+        self._versions = Versions(allowed(protocol))
 
     def wake(self) -> None:
         """Say that the outbox has something new."""
@@ -90,6 +102,17 @@ class Relay:
                     dates_from_s = floor_s
                     continue
                 why = str(error)
+            except NoVersionError as error:
+                why = str(error)
+                if self._versions.note_refused(
+                    self._at, is_certain=error.is_certain, is_silent=error.is_silent
+                ):
+                    _log.info("route %s: no MQTT 5? %s", self.name, why)
+                    continue
+            except TakenOverError as error:
+                why = str(error)
+                self._blame(TAKEN)
+                self._versions.note_ended(self._at, lasted=True)  # no fault of the version's
             except RouteDownError as error:
                 why = str(error)
             finally:
@@ -98,6 +121,7 @@ class Relay:
             dates_from_s = None
             self.standing.error = why
             lasted_s = self._clock.now().monotonic_s - began_s
+            self._versions.note_ended(self._at, lasted=lasted_s >= SETTLED_S)
             if was_online and lasted_s >= SETTLED_S:  # a good address: tried again first
                 wait_s, complained = BACKOFF_FIRST_S, False
                 self._at -= 1
@@ -124,14 +148,23 @@ class Relay:
             password=login.password,
         )
         will = None if self._presence is None else self._presence.will()
-        async with connected(broker, will, self._clock.outside, dates_from_s) as connection:
+        version = self._versions.choose(self._at, self._clock.now().monotonic_s)
+        connect_s = self._versions.wait_s(self._at)
+        async with connected(
+            broker, will, self._clock.outside, dates_from_s, version, connect_s
+        ) as connection:
+            self._versions.note_connected(self._at, version, self._clock.now().monotonic_s)
+            self.standing.version = version
             await self._conversation.greet(connection)
             self._set_online(True)
             settled = asyncio.get_running_loop().call_later(SETTLED_S, self._settle)
             try:
                 await apart(self._conversation.hold(connection))
             except* RouteDownError as errors:
-                raise RouteDownError(str(errors.exceptions[0])) from None
+                why = str(errors.exceptions[0])
+                if errors.subgroup(TakenOverError) is not None:
+                    raise TakenOverError(why) from None
+                raise RouteDownError(why) from None
             finally:
                 settled.cancel()
 
@@ -140,13 +173,17 @@ class Relay:
         if not was_online or lasted_s >= SETTLED_S:
             return
         self._short = 0 if was_busy else self._short + 1
-        if self._short == TAKEOVERS:
-            self.standing.trouble = FIGHT
-            _log.error("route %s: %s", self.name, FIGHT)
+        if self._short == TAKEOVERS and self.standing.trouble != TAKEN:
+            self._blame(FIGHT)
+
+    def _blame(self, trouble: str) -> None:
+        if self.standing.trouble != trouble:
+            self.standing.trouble = trouble
+            _log.error("route %s: %s", self.name, trouble)
 
     def _settle(self) -> None:
         self._short = 0
-        if self.standing.trouble == FIGHT:
+        if self.standing.trouble in (FIGHT, TAKEN):
             self.standing.trouble = None
 
     def _set_online(self, online: bool) -> None:

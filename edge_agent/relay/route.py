@@ -59,6 +59,8 @@ class Standing:
 
     Attributes:
         is_online: there is a connection; over HTTP, the last attempt found the server.
+        version: the MQTT of the last connection; None over HTTP.
+        is_unheard: the broker took the last alarm and said that nobody has subscribed to it.
         is_silent: what went last got no answer of the platform's, or "later" for one.
         parked: rows that it will not take, until it does.
         strays: answers to what nobody asked.
@@ -68,6 +70,8 @@ class Standing:
     """
 
     is_online: bool = False
+    version: str | None = None
+    is_unheard: bool = False
     is_silent: bool = False
     parked: int = 0
     strays: int = 0

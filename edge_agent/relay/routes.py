@@ -111,6 +111,8 @@ class Routes:
             {
                 "route": route.name,
                 "online": route.standing.is_online,
+                "mqtt": route.standing.version,
+                "unheard": route.standing.is_unheard,
                 "answering": not route.standing.is_silent,
                 "waiting": waiting.get(route.name, 0),
                 "parked": route.standing.parked,

@@ -51,7 +51,7 @@ TOPICS = (
     Topic(
         "open-alarms", "alarms/open", list[AlarmEvent], "Last events of open alarms.", retain=True
     ),
-    Topic("occupancy", "occupancy/{place}", Occupancy, "Who is where.", retain=True),
+    Topic("occupancy", "occupancy/{place}", Occupancy, "Who is in which bed.", retain=True),
     Topic("vitals", "vitals/{bed}", VitalsBody, "A minute of heart and breath; by consent only."),
     Topic("sleep", "sleep/{bed}", SleepBody, "A night in bed; by consent only."),
     Topic("unit-state", "unit/{unit}/state", UnitState, "What is known of a unit.", retain=True),
@@ -96,7 +96,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Anzhen native contract",
             "version": __version__,
-            "description": "Alarms of one home over MQTT 3.1.1, seen from the agent.",
+            "description": "Alarms of one home over MQTT 3.1.1 or 5, seen from the agent.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",

@@ -20,8 +20,27 @@ class Turn:
     """The rows of one route, most urgent first."""
 
     def __init__(
-        self, route: str, outbox: Outbox, clock: Clock, hooks: Hooks, *, is_reserve: bool = False
+        self,
+        route: str,
+        outbox: Outbox,
+        clock: Clock,
+        hooks: Hooks,
+        *,
+        is_reserve: bool = False,
+        has_telemetry: bool = True,
     ) -> None:
+        """Begin with nothing.
+
+        Args:
+            route: its name.
+            outbox: where the rows are.
+            clock: the clock.
+            hooks: the composition root's.
+            is_reserve: whether it goes only for what nobody else has accepted.
+            has_telemetry: whether it reports telemetry; else that is passed over, so that the
+                outbox keeps none for it.
+        """
+        self._has_telemetry = has_telemetry
         self.waiting = Waiting()
         self._route = route
         self._outbox = outbox
@@ -49,6 +68,8 @@ class Turn:
 
     async def next_row(self) -> Row | None:
         """Return the row that is to go now, or None."""
+        if not self._has_telemetry:
+            await self._outbox.pass_over(self._route, self._clock.now().utc_s)
         limit = self.waiting.begin_read()
         if self._reserve is None:
             rows = await self._outbox.pending(self._route, limit)

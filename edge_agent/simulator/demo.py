@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.clock import parse_utc
 from edge_agent.simulator.actors import UnitActor, cast_units
@@ -88,6 +90,9 @@ def play(
         options = StageOptions(speed, scene.seed)
         performance = _Performance(scene, port, screen, link_level, on_message)
         config = scene.make_config(("127.0.0.1", port))
+        assert config.mqtt is not None
+        # amqtt waits for ever for the rest of a CONNECT of MQTT 5, which it cannot read.
+        config = replace(config, mqtt=replace(config.mqtt, protocol="3.1.1"))
         return on_stage(config, options, performance.run, performance.stored)
 
 

@@ -31,7 +31,9 @@ def test_topics_are_those_of_the_contract():
         "anzhen/v1/640302001001/h0001/alarms/open", b"[]",
     )  # fmt: skip
     vitals = PROFILE.report("vitals/bed-1", b"{}", STAMP).publications
-    assert vitals == (Publication("anzhen/v1/640302001001/h0001/vitals/bed-1", b"{}"),)
+    topic = "anzhen/v1/640302001001/h0001/vitals/bed-1"
+    assert vitals == (Publication(topic, b"{}", expiry_s=259_200),)  # 72 h; no alarm has any
+    assert alarm.expiry_s is None
     unit = PROFILE.unit_state(UnitState("u1", "online", "bath", "2026-11-23T02:14:18.020Z"))
     occupied = PROFILE.occupancy(Occupancy("bath", True, "then", "now"))
     assert (unit.topic, unit.retain) == ("anzhen/v1/640302001001/h0001/unit/u1/state", True)

@@ -43,7 +43,9 @@ async def agent(folder, port, session, client_id):
 
     presence = Presence(session, lambda: [state("online")], lambda: state("lost"))
     home = HomeConfig(region="640302001001", home="h0001")
-    config = MqttConfig(host="127.0.0.1", port=port, client_id=client_id)
+    config = MqttConfig(  # amqtt has no MQTT 5
+        host="127.0.0.1", port=port, client_id=client_id, protocol="3.1.1"
+    )
     route, _ = Maker(home, outbox, clock, Hooks(None, None, None)).native(config, presence)
     task = asyncio.create_task(route.run())
     try:

@@ -18,10 +18,16 @@ THEN_S, NOW_S = 1_795_400_000.0, 1_795_400_060.5
 THEN, NOW = "2026-11-23T02:13:20.000Z", "2026-11-23T02:14:20.500Z"
 AT_NOW = Instant(7.0, NOW_S, Quality.NTP)
 UNIT = {"unit": "u1", "state": "online", "place": "bath", "at": NOW}
-BED = {"place": "bedroom", "occupied": True, "since": THEN, "at": NOW, "bed": "b1", "unit": "u2"}
+ONE = {"bed": "b1", "unit": "u2", "occupied": True, "since": THEN, "at": NOW}
 IN_BED = BedNews("b1", "u2", "bedroom", True, THEN_S)
 SITS_UP = BedWarning("b1", "u2", "bedroom", NOW_S - 10.0, "sitting_up")
-WARNED = BED | {"since": "2026-11-23T02:14:10.500Z", "warning": "sitting_up"}
+WARNED = {"since": "2026-11-23T02:14:10.500Z", "warning": "sitting_up"}
+
+
+def in_bedroom(*beds, **place):
+    """What the topic of a place says, by its beds; with one bed all of it is that bed's."""
+    only = beds[0] if len(beds) == 1 else {"occupied": True, "since": THEN, "at": NOW}
+    return {"place": "bedroom", "beds": list(beds)} | only | place
 
 
 @pytest.fixture
@@ -29,12 +35,18 @@ def retained():
     return RetainedState(NativeProfile("r", "h"), AgentStamp("session", "0.1.0"))
 
 
+def known(body):
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def said(publication):
     """Return topic and body, without what is not known."""
     assert publication.retain
     body = msgspec.json.decode(publication.payload)
     if isinstance(body, dict):
-        body = {name: value for name, value in body.items() if value is not None}
+        body = known(body)
+        if "beds" in body:
+            body["beds"] = [known(bed) for bed in body["beds"]]
     return publication.topic.removeprefix(PREFIX), body
 
 
@@ -65,21 +77,55 @@ def test_a_warning_of_a_bed_stands_until_its_next_news_and_leaves_since_when_it_
     retained,
 ):
     topic = "occupancy/bedroom"
-    assert said(retained.note(IN_BED, "bedroom", AT_NOW)) == (topic, BED)
+    assert said(retained.note(IN_BED, "bedroom", AT_NOW)) == (topic, in_bedroom(ONE))
     assert said(retained.note(SITS_UP, "bedroom", AT_NOW)) == (
-        topic, BED | {"warning": "sitting_up"},
+        topic, in_bedroom(ONE | {"warning": "sitting_up"}),
     )  # fmt: skip
-    assert said(retained.note(IN_BED, "bedroom", AT_NOW)) == (topic, BED)
+    assert said(retained.note(IN_BED, "bedroom", AT_NOW)) == (topic, in_bedroom(ONE))
 
 
-@pytest.mark.parametrize("before", [[], [BedNews("b2", "u9", "bedroom", False, NOW_S)]])
-def test_a_warning_of_a_bed_that_said_nothing_yet_says_that_somebody_is_in_it(retained, before):
-    for news in before:
-        retained.note(news, "bedroom", AT_NOW)
-
+def test_a_warning_of_a_bed_that_said_nothing_yet_says_that_somebody_is_in_it(retained):
     assert said(retained.note(SITS_UP, "bedroom", AT_NOW)) == (
-        "occupancy/bedroom", WARNED,
+        "occupancy/bedroom", in_bedroom(ONE | WARNED),
     )  # fmt: skip
+
+
+def test_two_beds_of_a_place_do_not_overwrite_each_other(retained):
+    other = {"bed": "b2", "unit": "u9", "occupied": False, "since": NOW, "at": NOW}
+    steps = [
+        (IN_BED, [ONE], {}),
+        (BedNews("b2", "u9", "bedroom", False, NOW_S), [ONE, other], {}),
+        (SITS_UP, [ONE | {"warning": "sitting_up"}, other], {"warning": "sitting_up"}),
+        (BedNews("b2", "u9", "bedroom", True, NOW_S),
+         [ONE | {"warning": "sitting_up"}, other | {"occupied": True}], {"warning": "sitting_up"}),
+        (BedNews("b1", "u2", "bedroom", False, NOW_S),
+         [ONE | {"occupied": False, "since": NOW}, other | {"occupied": True}], {}),
+        (BedNews("b2", "u9", "bedroom", False, NOW_S + 1.0),
+         [ONE | {"occupied": False, "since": NOW}, other | {"since": "2026-11-23T02:14:21.500Z"}],
+         {"occupied": False, "since": "2026-11-23T02:14:21.500Z"}),
+    ]  # fmt: skip
+    for news, beds, place in steps:
+        topic, body = said(retained.note(news, "bedroom", AT_NOW))
+        assert (topic, body) == ("occupancy/bedroom", in_bedroom(*beds, **place))
+    assert [topic for topic, _ in map(said, retained.birth(AT_NOW))] == [
+        "agent/state", "alarms/open", "occupancy/bedroom",
+    ]  # fmt: skip
+
+
+def test_what_was_said_under_an_untrusted_clock_is_said_again_with_its_true_time(retained):
+    wrong = Instant(7.0, 1000.0, Quality.NONE)
+    retained.note(UnitNews("u1", True), "bath", wrong)
+    retained.note(BedNews("b1", "u2", "bedroom", True, 1000.0 - 60.5), "bedroom", wrong)
+    for _ in range(2):  # and once is enough
+        _, _, unit, bed = map(said, retained.birth(Instant(7.0, NOW_S, Quality.NTP)))
+        assert unit == ("unit/u1/state", UNIT)
+        assert bed == ("occupancy/bedroom", in_bedroom(ONE))
+
+
+def test_what_was_said_under_a_trusted_clock_keeps_its_time(retained):
+    retained.note(IN_BED, "bedroom", AT_NOW)
+    later = Instant(1007.0, NOW_S + 1003.0, Quality.PLATFORM)
+    assert said(retained.birth(later)[2]) == ("occupancy/bedroom", in_bedroom(ONE))
 
 
 def test_a_birth_says_all_of_it_again_the_agent_first_and_of_alarms_the_open_ones(retained):
@@ -94,5 +140,5 @@ def test_a_birth_says_all_of_it_again_the_agent_first_and_of_alarms_the_open_one
     assert alarms == ("alarms/open", [msgspec.to_builtins(make_alarm("b").last)])
     assert rest == [
         ("unit/u1/state", UNIT),
-        ("occupancy/bedroom", WARNED),
+        ("occupancy/bedroom", in_bedroom(ONE | WARNED)),
     ]

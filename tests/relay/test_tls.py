@@ -15,7 +15,7 @@ from edge_agent.relay.profiles.native import AgentState, NativeProfile
 from edge_agent.relay.route import Hooks, Presence
 from edge_agent.relay.tls import end_of, make_tls
 from tests.relay.authority import Authority
-from tests.relay.test_relay import MiniBroker
+from tests.relay.mini_broker import MiniBroker
 
 # paho leaves the socket of a refused handshake to the garbage collector, which closes it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -37,6 +37,8 @@ from edge_agent.relay.profile import Publication as Publication
 
 MAX_COMMAND_BYTES = 4096
 AGENT_STATE = "agent/state"
+TELEMETRY_EXPIRY_S = 72 * 3600
+"""A broker of MQTT 5 keeps telemetry no longer than the outbox does, for whoever is away."""
 
 
 class _Named(msgspec.Struct):
@@ -86,8 +88,20 @@ class UnitState(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class BedOccupancy(msgspec.Struct, frozen=True):
+    """Whether somebody is in a bed."""
+
+    bed: str
+    unit: str
+    occupied: bool
+    since: str
+    at: str
+    warning: str | None = None
+    """`sitting_up` or `risen`, from a tag, until the bed is left or entered again."""
+
+
 class Occupancy(msgspec.Struct, frozen=True):
-    """Whether somebody is in a bed or a place."""
+    """Whether somebody is in the beds of a place: all of them together, and each in `beds`."""
 
     place: str
     occupied: bool
@@ -95,8 +109,10 @@ class Occupancy(msgspec.Struct, frozen=True):
     at: str
     bed: str | None = None
     unit: str | None = None
+    """Of the only bed; null where there are several."""
     warning: str | None = None
     """`sitting_up` or `risen`, from a tag, until the bed is left or entered again."""
+    beds: list[BedOccupancy] = []
 
 
 class RateBody(msgspec.Struct, frozen=True):
@@ -215,7 +231,7 @@ class NativeProfile:
 
     def telemetry(self, topic: str, body: bytes) -> Publication:
         """Return a message of the telemetry lane (`vitals/bed-1`), as it was stored."""
-        return Publication(self._prefix + topic, body)
+        return Publication(self._prefix + topic, body, expiry_s=TELEMETRY_EXPIRY_S)
 
     def open_alarms(self, events: Sequence[AlarmEvent]) -> Publication:
         """Return the retained snapshot of open alarms; a rehearsal is none."""
