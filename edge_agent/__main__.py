@@ -17,7 +17,10 @@ from typing import Any
 from edge_agent import __version__
 from edge_agent.agent import Agent
 from edge_agent.clock import SystemClock
-from edge_agent.config import Config, ConfigError, UnitConfig, load
+from edge_agent.config.file import Config
+from edge_agent.config.home import UnitConfig
+from edge_agent.config.load import load
+from edge_agent.config.reading import ConfigError
 from edge_agent.console import ABSENT, INTERRUPTED, NO, OK, WRONG_INPUT, say, show
 from edge_agent.control import ask
 from edge_agent.link.link import Link

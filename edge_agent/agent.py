@@ -22,7 +22,8 @@ from edge_agent.alarm.alarm import AgentStamp, AlarmEvent, State, Trigger
 from edge_agent.alarm.command import Command, CommandName, Response
 from edge_agent.alarm.table import AlarmTable, Change, Identity
 from edge_agent.clock import Clock, Instant, Quality, format_utc, uuid7
-from edge_agent.config import Config, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import UnitConfig
 from edge_agent.control import serve_control
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 from edge_agent.home.home import Home

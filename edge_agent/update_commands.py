@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import Config, load
+from edge_agent.config.file import Config
+from edge_agent.config.load import load
 from edge_agent.console import ABSENT, NO, OK, WRONG_INPUT, say, show
 from edge_agent.control import ask
 from edge_agent.update import OVER, UpdateState

@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import (
-    AlarmConfig,
-    Config,
-    ConsentConfig,
-    HomeConfig,
-    MqttConfig,
-    PlaceConfig,
-    UnitConfig,
-)
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.policy import AlarmConfig, ConsentConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.pipeline.findings import BedNews
 from edge_agent.pipeline.pipeline import Pipeline
 from edge_agent.simulator.player import write_ads1115, write_nau7802

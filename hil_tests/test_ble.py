@@ -10,7 +10,8 @@ from edge_agent.agent import Agent
 from edge_agent.alarm.alarm import AlarmEvent, State, Trigger
 from edge_agent.alarm.table import LATE_S
 from edge_agent.clock import SystemClock
-from edge_agent.config import Config, HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
 from protocol.messages import EventKind
 from protocol.session import ONLINE
 from tests.ble.home import KEY, NAME, Home, home, listening

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import RouteConfig
+from edge_agent.config.routes import RouteConfig
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from hil_tests.test_bed_and_call import bath_unit, bed_unit, make_config
 from hil_tests.test_routes import CORD, in_real_time

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import State, Trigger
-from edge_agent.config import RuleConfig
+from edge_agent.config.policy import RuleConfig
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from hil_tests.test_bed_and_call import IDLE, PRESSED, bath_unit, bed_unit, make_config
 

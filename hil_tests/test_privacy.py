@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.alarm.catalogue import CONDITIONS
-from edge_agent.config import ConsentConfig
+from edge_agent.config.policy import ConsentConfig
 from edge_agent.simulator.demo import SCENES, play
 from edge_agent.simulator.scene import load_scene
 from edge_agent.simulator.screen import NoScreen

@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.__main__ import main
 from edge_agent.alarm.alarm import State
-from edge_agent.config import load
+from edge_agent.config.load import load
 from edge_agent.provision import flasher
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage
 from edge_agent.simulator.vm import UnitSpec

@@ -6,7 +6,9 @@ import json
 import pytest
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import Config, HomeConfig, InputConfig, MqttConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, InputConfig, PlaceConfig, UnitConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.simulator.player import write_uart
 from edge_agent.simulator.sensors import radar_hilink, radar_sip, radar_tinyframe
 from edge_agent.simulator.sensors.radar import RadarSpan, RadarState

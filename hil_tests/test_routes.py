@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import RouteConfig, convert
+from edge_agent.config.reading import convert
+from edge_agent.config.routes import RouteConfig
 from edge_agent.relay.profiles.county_settings import CountySettings
 from edge_agent.simulator.platforms.commands import EXAMPLES, make_rules
 from edge_agent.simulator.platforms.county import BODIES, SHIPPED, CountyServer

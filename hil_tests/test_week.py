@@ -16,7 +16,8 @@ import pytest
 
 from edge_agent.alarm.alarm import SCHEMA, AgentStamp, Alarm, AlarmEvent, State, Trigger
 from edge_agent.clock import SystemClock, format_utc
-from edge_agent.config import HomeConfig, MqttConfig
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch, Telemetry
 from edge_agent.outbox.trimming import DAY_S, TELEMETRY_S

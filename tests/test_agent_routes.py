@@ -4,7 +4,8 @@ import asyncio
 
 from edge_agent.agent import Agent
 from edge_agent.clock import Quality, SystemClock, parse_utc
-from edge_agent.config import convert, parse
+from edge_agent.config.load import parse
+from edge_agent.config.reading import convert
 from edge_agent.link.link import LinkError
 from edge_agent.relay.profiles.county_settings import CountySettings
 from edge_agent.simulator.platforms.commands import make_rules

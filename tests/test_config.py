@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import ConfigError, load, parse, split_address
+from edge_agent.config.load import load, parse
+from edge_agent.config.reading import ConfigError
+from edge_agent.config.routes import split_address
 
 pytestmark = pytest.mark.fast
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import msgspec
 
 from edge_agent.alarm.policy import Policy
-from edge_agent.config import AlarmConfig, ConfigError, convert
+from edge_agent.config.policy import AlarmConfig
+from edge_agent.config.reading import ConfigError, convert
 
 KEYS = ("escalate_s", "remind_s", "arrival_s")
 

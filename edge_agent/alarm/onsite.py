@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.catalogue import CONDITIONS
 from edge_agent.alarm.policy import ESCALATED
-from edge_agent.config import UnitConfig
+from edge_agent.config.home import UnitConfig
 
 SOUND_S = 30
 """How long a unit sounds when asked once; it falls silent by itself when the agent is gone."""

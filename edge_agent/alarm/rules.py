@@ -21,7 +21,7 @@ import msgspec
 
 from edge_agent.alarm.catalogue import subject_of
 from edge_agent.clock import Instant
-from edge_agent.config import RuleConfig
+from edge_agent.config.policy import RuleConfig
 from edge_agent.home.cause import Cause, Noted, Over
 from edge_agent.home.hours import Hours
 from edge_agent.pipeline.findings import Finding

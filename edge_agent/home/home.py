@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from edge_agent.config import Config, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import UnitConfig
 from edge_agent.detect.detector import Detection
 from edge_agent.home.cause import Cause, Origin
 

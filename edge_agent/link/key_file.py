@@ -3,7 +3,8 @@
 import stat
 from pathlib import Path
 
-from edge_agent.config import ConfigError, UnitConfig
+from edge_agent.config.home import UnitConfig
+from edge_agent.config.reading import ConfigError
 from protocol.auth import KEY_LENGTH
 
 

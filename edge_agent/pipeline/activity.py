@@ -11,7 +11,8 @@ A home without a single source of this kind is not watched: silence would then s
 import msgspec
 
 from edge_agent.clock import Instant
-from edge_agent.config import Config, InputConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import InputConfig
 from edge_agent.home.cause import Over
 from edge_agent.home.home import Home
 from edge_agent.home.inactivity import Inactivity

@@ -14,7 +14,7 @@
 
 from collections.abc import Iterable
 
-from edge_agent.config import BedConfig
+from edge_agent.config.policy import BedConfig
 from edge_agent.detect.bed.exit import BedOccupancy
 from edge_agent.detect.bed.heart_rate import HeartRate
 from edge_agent.detect.bed.presence import BedPresence

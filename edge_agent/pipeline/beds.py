@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edge_agent.clock import Instant
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.detector import Detection
 from edge_agent.home.bed import Bed
 from edge_agent.home.cause import Cause, Over

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from edge_agent.clock import Instant
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.home.cause import Cause, Over
 from edge_agent.home.fusion import Fusion, Support
 from edge_agent.home.home import Home

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge_agent.clock import Instant
-from edge_agent.config import Config, RadarConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import RadarConfig
 from edge_agent.detect.detector import Detection
 from edge_agent.detect.radar.fall import RadarFallDetector
 from edge_agent.detect.radar.frame import frames_of_track

@@ -9,7 +9,7 @@ The same samples go to the fall detector as those of any other unit.
 import numpy as np
 
 from edge_agent.clock import Instant
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.detect.bed.sit_up import SitUpWarning
 from edge_agent.pipeline.findings import BedWarning
 from edge_agent.pipeline.times import UnitTimes

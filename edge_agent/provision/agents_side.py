@@ -10,7 +10,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from edge_agent.config import ConfigError, PlaceConfig, UnitConfig, convert, parse, read_toml
+from edge_agent.config.home import PlaceConfig, UnitConfig
+from edge_agent.config.load import parse
+from edge_agent.config.reading import ConfigError, convert, read_toml
 from edge_agent.provision.files import write_file
 
 BY_ID = Path("/dev/serial/by-id")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import firmware
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from firmware.setting_names import BLE, NONE, SettingsError
 from firmware.settings import Settings
 

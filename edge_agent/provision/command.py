@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.console import ABSENT, OK, WRONG_INPUT, say, show
 from edge_agent.provision.agents_side import (
     BY_ID,

@@ -6,7 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 
 SECRET = 0o600
 PLAIN = 0o644

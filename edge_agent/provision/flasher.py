@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.provision.keys import ToolError
 from edge_agent.provision.kit import MAIN, NAME_SCRIPT, Kit
 

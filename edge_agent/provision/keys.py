@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.provision.files import PLAIN, SECRET, make_folder, read_secret, write_file
 from firmware.update.verify import KEY_FILE, read_key
 from protocol.auth import KEY_LENGTH

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.provision.boards import BOARDS, ROOT
 from edge_agent.provision.files import PLAIN, SECRET, make_folder, write_file
 from edge_agent.update_bundle import compile_file

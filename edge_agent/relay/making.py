@@ -7,14 +7,9 @@ import msgspec
 
 from edge_agent.alarm.command import CommandName
 from edge_agent.clock import Clock
-from edge_agent.config import (
-    ConfigError,
-    HomeConfig,
-    MqttConfig,
-    RouteConfig,
-    convert,
-    split_address,
-)
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.reading import ConfigError, convert
+from edge_agent.config.routes import MqttConfig, RouteConfig, split_address
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.relay.conversation import Conversation
 from edge_agent.relay.family import FamilyRelay

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge_agent.clock import Clock
-from edge_agent.config import Config
+from edge_agent.config.file import Config
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Row
 from edge_agent.relay.making import FAMILY, NATIVE, Maker, names_of

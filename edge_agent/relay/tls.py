@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.clock import Clock, Quality, parse_utc_form
-from edge_agent.config import ConfigError, TlsConfig
+from edge_agent.config.reading import ConfigError
+from edge_agent.config.routes import TlsConfig
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h: everything but the dates is checked."""

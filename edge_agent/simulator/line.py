@@ -13,7 +13,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.config import UnitConfig
+from edge_agent.config.home import UnitConfig
 from edge_agent.link.link import LinkError
 from edge_agent.link.serial_port import SerialPort
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_agent.alarm.alarm import AlarmEvent
-from edge_agent.config import Config, HomeConfig, MqttConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.evaluate.falls.trials import Trial
 from edge_agent.simulator.player import write_lis3dh
 from edge_agent.simulator.stage import Stage, StageOptions, on_stage

@@ -13,23 +13,13 @@ import msgspec
 
 from edge_agent.alarm.alarm import State
 from edge_agent.alarm.catalogue import CONDITIONS
-from edge_agent.config import (
-    AlarmConfig,
-    BedConfig,
-    Config,
-    ConfigError,
-    ConsentConfig,
-    HomeConfig,
-    Identifier,
-    Label,
-    MqttConfig,
-    PlaceConfig,
-    UnitConfig,
-    check_references,
-    convert,
-    read_toml,
-    seconds,
-)
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.policy import AlarmConfig, BedConfig, ConsentConfig
+from edge_agent.config.reading import ConfigError, convert, read_toml
+from edge_agent.config.references import check_references
+from edge_agent.config.routes import MqttConfig
+from edge_agent.config.values import Identifier, Label, seconds
 
 LONGEST_S = 86_400.0
 Second = Annotated[float, seconds(0, LONGEST_S)]

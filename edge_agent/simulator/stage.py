@@ -17,7 +17,8 @@ from typing import TypeVar
 from edge_agent import BUILD_DATE_S
 from edge_agent.agent import Agent
 from edge_agent.alarm.alarm import AlarmEvent
-from edge_agent.config import Config, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import UnitConfig
 from edge_agent.link.serial_port import SerialPort
 from edge_agent.simulator.conductor import Conductor, LockstepLoop, Machine, VirtualClock
 from edge_agent.simulator.line import Line

@@ -23,7 +23,7 @@ from edge_agent.alarm.drill import CALL, DrillError, Drills
 from edge_agent.alarm.rules import Rules
 from edge_agent.alarm.table import AlarmTable, Change
 from edge_agent.clock import Instant, parse_utc
-from edge_agent.config import AlarmConfig, RuleConfig
+from edge_agent.config.policy import AlarmConfig, RuleConfig
 from edge_agent.pipeline.findings import Finding
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from edge_agent.alarm.alarm import AlarmEvent
 from edge_agent.alarm.onsite import REPEAT_S, SOUND_S, sounding_units
-from edge_agent.config import UnitConfig
+from edge_agent.config.home import UnitConfig
 from edge_agent.unit import Unit
 from protocol.messages import CommandKind
 

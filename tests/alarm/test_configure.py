@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from edge_agent.alarm.configure import ConfigureError, Delays
-from edge_agent.config import AlarmConfig
+from edge_agent.config.policy import AlarmConfig
 
 pytestmark = pytest.mark.fast
 

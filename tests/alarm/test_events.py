@@ -9,7 +9,7 @@ from edge_agent.alarm.configure import Delays
 from edge_agent.alarm.policy import LONGEST_SHELF_S, SAME_FALL_S, Policy
 from edge_agent.alarm.table import ENDED_KEPT, LATE_S, AlarmTable, Identity
 from edge_agent.clock import Instant, Quality, format_utc, uuid7
-from edge_agent.config import AlarmConfig
+from edge_agent.config.policy import AlarmConfig
 from edge_agent.home.cause import Cause
 
 pytestmark = pytest.mark.fast

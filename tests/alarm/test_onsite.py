@@ -9,7 +9,7 @@ from edge_agent.alarm.onsite import sounding_units
 from edge_agent.alarm.policy import Policy
 from edge_agent.alarm.table import AlarmTable, Identity
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import UnitConfig
+from edge_agent.config.home import UnitConfig
 from edge_agent.home.cause import Cause
 
 pytestmark = pytest.mark.fast

@@ -8,7 +8,9 @@ import pytest
 from edge_agent.alarm.catalogue import CONDITIONS
 from edge_agent.alarm.rules import MOST_HELD, Rules
 from edge_agent.clock import Instant, Quality, parse_utc
-from edge_agent.config import ConfigError, RuleConfig, parse
+from edge_agent.config.load import parse
+from edge_agent.config.policy import RuleConfig
+from edge_agent.config.reading import ConfigError
 from edge_agent.home.cause import Cause, Noted, Origin, Over
 
 pytestmark = pytest.mark.fast

@@ -9,7 +9,7 @@ import inspect
 import numpy as np
 import pytest
 
-from edge_agent.config import BedConfig
+from edge_agent.config.policy import BedConfig
 from edge_agent.detect.bed.exit import PARTLY_S, BedOccupancy
 from edge_agent.simulator.sensors.bed import BedSpan, BedState
 from edge_agent.simulator.sensors.bed_load import load

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge_agent.config import ConfigError, UnitConfig
+from edge_agent.config.home import UnitConfig
+from edge_agent.config.reading import ConfigError
 from edge_agent.link.key_file import read_key
 
 pytestmark = pytest.mark.fast

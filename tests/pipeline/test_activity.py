@@ -3,7 +3,8 @@
 import pytest
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import Config, HomeConfig, InputConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, InputConfig, PlaceConfig, UnitConfig
 from edge_agent.home.cause import Cause, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.pipeline import Pipeline

@@ -7,14 +7,9 @@ import numpy as np
 import pytest
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import (
-    Config,
-    ConsentConfig,
-    HomeConfig,
-    PlaceConfig,
-    UnitConfig,
-    VitalsConfig,
-)  # fmt: skip
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.policy import ConsentConfig, VitalsConfig
 from edge_agent.home.cause import Cause, Over
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import BedNews, SleepNews, VitalsNews

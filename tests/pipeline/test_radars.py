@@ -7,7 +7,8 @@ from edge_agent.alarm.alarm import AgentStamp, State
 from edge_agent.alarm.policy import Policy
 from edge_agent.alarm.table import AlarmTable, Identity
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import Config, HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
 from edge_agent.home.cause import Cause
 from edge_agent.home.home import Home
 from edge_agent.pipeline.pipeline import Pipeline

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import Config, HomeConfig, PlaceConfig, TagConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, TagConfig, UnitConfig
 from edge_agent.home.home import Home
 from edge_agent.pipeline.findings import BedWarning
 from edge_agent.pipeline.pipeline import Pipeline

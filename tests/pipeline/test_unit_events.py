@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from edge_agent.clock import Instant, Quality
-from edge_agent.config import Config, HomeConfig, PlaceConfig, UnitConfig
+from edge_agent.config.file import Config
+from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
 from edge_agent.home.cause import Cause, Noted, Over
 from edge_agent.home.home import Home
 from edge_agent.home.protection import LIMIT_S

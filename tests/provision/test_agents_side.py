@@ -5,7 +5,8 @@ import tomllib
 
 import pytest
 
-from edge_agent.config import ConfigError, load
+from edge_agent.config.load import load
+from edge_agent.config.reading import ConfigError
 from edge_agent.provision.agents_side import append_unit, lasting_name, place_words, unit_table
 
 pytestmark = pytest.mark.fast

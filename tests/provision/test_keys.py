@@ -6,7 +6,8 @@ import stat
 
 import pytest
 
-from edge_agent.config import ConfigError, UnitConfig
+from edge_agent.config.home import UnitConfig
+from edge_agent.config.reading import ConfigError
 from edge_agent.link.key_file import read_key
 from edge_agent.provision import files
 from edge_agent.provision.files import make_folder, write_file

@@ -10,7 +10,8 @@ import pytest
 
 from edge_agent.alarm.command import Response
 from edge_agent.clock import SystemClock
-from edge_agent.config import HomeConfig, MqttConfig
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch
 from edge_agent.relay.making import Maker

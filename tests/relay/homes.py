@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from edge_agent.alarm.alarm import Alarm
 from edge_agent.alarm.command import Response
 from edge_agent.clock import SystemClock
-from edge_agent.config import HomeConfig, RouteConfig
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.routes import RouteConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch
 from edge_agent.relay.making import FAMILY, Maker

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from edge_agent.clock import SystemClock
-from edge_agent.config import parse
+from edge_agent.config.load import parse
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Row
 from edge_agent.relay.profile import Publication

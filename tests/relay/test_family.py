@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import Alarm, State, Trigger
 from edge_agent.clock import SystemClock
-from edge_agent.config import ConfigError, RouteConfig, parse
+from edge_agent.config.load import parse
+from edge_agent.config.reading import ConfigError
+from edge_agent.config.routes import RouteConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch, Row
 from edge_agent.relay import family

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from edge_agent.clock import SystemClock
-from edge_agent.config import HomeConfig, MqttConfig
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.routes import MqttConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.relay.making import Maker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile

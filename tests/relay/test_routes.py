@@ -12,7 +12,8 @@ import pytest
 from edge_agent.alarm.alarm import State
 from edge_agent.alarm.command import CommandName
 from edge_agent.clock import Instant, Quality, SystemClock
-from edge_agent.config import ConfigError, RouteConfig, TlsConfig, convert
+from edge_agent.config.reading import ConfigError, convert
+from edge_agent.config.routes import RouteConfig, TlsConfig
 from edge_agent.relay.profiles.county_settings import CountySettings
 from edge_agent.simulator.platforms.county import BODIES, SHIPPED, CountyServer
 from edge_agent.simulator.platforms.mqtt_server import MqttServer

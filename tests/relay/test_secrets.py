@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.relay.profiles.table import read_secret
 
 pytestmark = pytest.mark.fast

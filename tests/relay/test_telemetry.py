@@ -1,6 +1,6 @@
 """Telemetry of routes that report none: it is passed over, and nothing is kept for them."""
 
-from edge_agent.config import RouteConfig
+from edge_agent.config.routes import RouteConfig
 from edge_agent.outbox.rows import Batch, Telemetry
 from edge_agent.simulator.platforms.county import SHIPPED
 from tests.relay.homes import Home, config_of, running

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from edge_agent.clock import Instant, Quality, SystemClock
-from edge_agent.config import ConfigError, HomeConfig, MqttConfig, TlsConfig
+from edge_agent.config.home import HomeConfig
+from edge_agent.config.reading import ConfigError
+from edge_agent.config.routes import MqttConfig, TlsConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.relay.making import Maker
 from edge_agent.relay.profiles.native import AgentState, NativeProfile

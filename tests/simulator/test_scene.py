@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.alarm.alarm import State
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.simulator.demo import SCENES
 from edge_agent.simulator.scene import Expectation, Prohibition, load_scene
 from edge_agent.simulator.verdict import judge

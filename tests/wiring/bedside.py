@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from edge_agent.agent import Agent
 from edge_agent.clock import SystemClock
-from edge_agent.config import parse
+from edge_agent.config.load import parse
 from protocol.messages import Ack, Event, EventKind, Hello
 from protocol.unit_session import UnitSession
 

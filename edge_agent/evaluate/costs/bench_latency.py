@@ -26,7 +26,8 @@ import numpy as np
 
 from edge_agent.agent import Agent
 from edge_agent.clock import SystemClock
-from edge_agent.config import UnitConfig, parse
+from edge_agent.config.home import UnitConfig
+from edge_agent.config.load import parse
 from edge_agent.detect.falls.fall import FallDetector
 from edge_agent.evaluate.costs.bad_disk import AbsentError as NoWayInError
 from edge_agent.evaluate.costs.bad_disk import BadDisk

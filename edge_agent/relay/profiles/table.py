@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edge_agent.config import ConfigError, convert
+from edge_agent.config.reading import ConfigError, convert
 from edge_agent.relay.profile import Profile
 from edge_agent.relay.profiles.aliyun import AliyunProfile, AliyunSettings
 from edge_agent.relay.profiles.county import CountyProfile

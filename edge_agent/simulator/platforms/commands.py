@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from edge_agent.clock import SystemClock
-from edge_agent.config import convert, read_toml
+from edge_agent.config.reading import convert, read_toml
 from edge_agent.console import ABSENT, NO, OK, WRONG_INPUT, say, show
 from edge_agent.relay.profiles.aliyun import AliyunSettings
 from edge_agent.relay.profiles.county import CountyProfile

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.alarm.alarm import State, Trigger
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.relay.profile import Answer, RowError, Verdict
 from edge_agent.relay.profiles.county import Handing
 from edge_agent.relay.profiles.county_settings import OF_EVENT, OF_MOMENT

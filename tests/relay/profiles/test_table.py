@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.relay.profiles.table import make_http_profile, make_mqtt_profile
 
 pytestmark = pytest.mark.fast

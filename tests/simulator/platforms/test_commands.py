@@ -9,7 +9,7 @@ import aiomqtt
 import msgspec
 import pytest
 
-from edge_agent.config import ConfigError
+from edge_agent.config.reading import ConfigError
 from edge_agent.simulator.platforms.arguments import add_arguments
 from edge_agent.simulator.platforms.commands import run_platform
 from edge_agent.simulator.platforms.native import check_native

@@ -12,7 +12,7 @@ import aiomqtt
 import pytest
 
 from edge_agent.alarm.command import Response
-from edge_agent.config import convert
+from edge_agent.config.reading import convert
 from edge_agent.relay.http import exchange
 from edge_agent.relay.mqtt import RouteDownError
 from edge_agent.relay.profile import Answer, Asked, Login, PeerError, Stamp, TimeTold, Verdict

@@ -1,0 +1,1 @@
+"""The one configuration file: TOML to frozen values, every mistake in one line."""
