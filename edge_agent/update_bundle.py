@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.compact import compact
 from protocol import bundle, framing
 from protocol.bundle import About, BundleError
 
@@ -113,8 +114,7 @@ def compile_file(path: Path, name: str) -> bytes:
     """
     with tempfile.TemporaryDirectory() as folder:
         bare, out = Path(folder) / "bare.py", Path(folder) / "out.mpy"
-        text = path.read_text("utf-8").replace("if TYPE_CHECKING:", "if False:")
-        bare.write_text(text.replace("TYPE_CHECKING = False", ""), "utf-8")
+        bare.write_text(compact(path), "utf-8")
         _run("mpy-cross", "-O3", "-s", name, "-o", str(out), str(bare))
         return out.read_bytes()
 

@@ -14,9 +14,8 @@ import asyncio
 import binascii
 import sys
 
-from firmware import profile, settings
+from firmware import forget, profile
 from firmware.backlog import Backlog
-from firmware.boot import begin_boot
 from firmware.calls import Calls
 from firmware.health import Health, leave_last_words
 from firmware.local_alarm import LocalAlarm
@@ -48,10 +47,13 @@ class Unit:
     """All parts of one unit, and the ways between them."""
 
     def __init__(self, board: "Board") -> None:
+        from firmware import settings_file
+        from firmware.boot import begin_boot
+
         root = board.flash_root
         self.board = board
         self.clock = Clock(board)
-        self.settings = settings.load(root)
+        self.settings = settings_file.load(root)
         self.alarm = LocalAlarm(board.pin("light"), board.pin("buzzer"))
         self.talk = Talk(self)
         self.health = Health(board, self.clock, self.talk.report)
@@ -111,6 +113,8 @@ class Unit:
             self.health.flags |= StatusFlag.SETTINGS
         if self.parts.battery is not None:
             board.save_power()
+        for name in ("boot", "making", "settings_file", "setting_names"):
+            forget(name)
 
     def start(self) -> None:
         """Start every task of the unit."""

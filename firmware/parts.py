@@ -10,8 +10,7 @@ The radar and the digital inputs are in `room.py`.
 
 from firmware import profile, setting_names
 from firmware.drivers.contact import Contact
-from firmware.sampler import Sampler
-from protocol.messages import EventKind, Samples, StatusFlag
+from protocol.messages import EventKind, StatusFlag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from firmware.drivers.nau7802 import Nau7802
     from firmware.health import Health
     from firmware.impact_gate import ImpactGate
-    from firmware.sampler import Source
+    from firmware.sampler import Sampler, Source
     from firmware.settings import Settings
     from firmware.uplink import Uplink
     from firmware.uptime import Clock
@@ -128,17 +127,19 @@ class Parts:
             status.flags |= StatusFlag.NOT_WORN
 
     def _add_source(self, channel: int, board: "Board", chosen: "Settings") -> None:
+        from firmware import making
+
         source: "Source"
         try:
             if channel == profile.ACC:
-                source = acc = profile.make_accelerometer(board, chosen)
+                source = acc = making.make_accelerometer(board, chosen)
                 self._add_gate(acc.period_ms, acc.g_per_digit, chosen)
                 if chosen.text("profile") == setting_names.PENDANT:
                     self._add_worn(acc.g_per_digit, board, chosen)
             elif channel == profile.LOAD:
-                source = self._load = profile.make_load(board, chosen)
+                source = self._load = making.make_load(board, chosen)
             else:
-                source = profile.make_strip(board, chosen)
+                source = making.make_strip(board, chosen)
         except OSError:
             self._tell(channel, True)
             return
@@ -176,35 +177,36 @@ class Parts:
     def _add_contact(
         self, board: "Board", chosen: "Settings", changed: "Callable[[int, int, int], None]"
     ) -> None:
+        from firmware import making
+
         try:
-            self.contact_input = profile.make_contact(self.contact_channel, board, chosen)
+            self.contact_input = making.make_contact(self.contact_channel, board, chosen)
             debounce_ms = chosen.whole("debounce_ms")
             self.contact = Contact(board, self.contact_input.read, debounce_ms, changed)
         except OSError:
             self._tell(self.contact_channel, True)
 
-    def _make_sampler(self, channel: int, source: "Source") -> Sampler:
-        quantity = profile.QUANTITIES[channel]
+    def _make_sampler(self, channel: int, source: "Source") -> "Sampler":
+        from firmware.sampler import Sampler
+        from protocol.block import Block
+
         uplink = self._uplink
         worn = self.worn if channel == profile.ACC else None
-        # One message for all blocks: it is packed before `send` returns.
-        block = Samples(
-            quantity.code, channel, 0, 0,
-            1000 * source.period_ms, source.scale, source.axes, b"",
-        )  # fmt: skip
+        block = Block(
+            profile.QUANTITIES[channel],
+            channel,
+            1000 * source.period_ms,
+            source.scale,
+            source.axes,
+            source.capacity,
+        )
 
         def emit(counts: "array[int]", count: int, first_ms: int, index: int) -> None:
             if worn is not None:
                 worn.feed(counts, first_ms)
-            if not uplink.wants_samples():
-                return
-            try:
-                block.data = bytes(memoryview(counts)[: count * source.axes])
-            except MemoryError:
-                uplink.dropped += 1
-                return
-            block.uptime_ms, block.index = first_ms, index
-            uplink.send(block)
+            if uplink.wants_samples():
+                block.fill(counts, count, first_ms, index)
+                uplink.send(block)
 
         def tell(faulty: bool) -> None:
             self._tell(channel, faulty)
@@ -215,7 +217,7 @@ class Parts:
 
     def _tell(self, channel: int, faulty: bool) -> None:
         kind = EventKind.SENSOR_FAULT if faulty else EventKind.SENSOR_RESTORED
-        self._backlog.add_event(kind, channel, profile.QUANTITIES[channel].code)
+        self._backlog.add_event(kind, channel, profile.QUANTITIES[channel])
 
     def _keep_impact(
         self,

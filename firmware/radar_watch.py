@@ -14,8 +14,8 @@ from array import array
 
 from firmware.drivers.radar import AXES, MILLIMETRE
 from firmware.drivers.radar_line import BEAT_MS
-from firmware.sampler import SampleClock
-from protocol import quantities
+from firmware.sample_clock import SampleClock
+from protocol import quantity_codes
 from protocol.messages import EventKind, Reading, Samples
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from firmware.drivers.radar_line import Radar
     from firmware.local_alarm import LocalAlarm
     from firmware.uplink import Uplink
-    from protocol.quantities import Quantity
 
 RADAR, MOTION, HEART, BREATH, BED = range(5, 10)
 """Channels: the module with its presence, events and tracks; its other readings."""
@@ -42,8 +41,8 @@ _MAY_BE_OWED = 1
 class _State:
     """A state that was told, and whether it is to be told now."""
 
-    def __init__(self, quantity: "Quantity", channel: int) -> None:
-        self.code = quantity.code
+    def __init__(self, code: int, channel: int) -> None:
+        self.code = code
         self.channel = channel
         self.told = -1
         self._due_ms = 0
@@ -88,9 +87,9 @@ class RadarWatch:
         self._untold: "list[tuple[int, int, int]]" = []
         self._fallen = 0
         self._over_ms = -1
-        self._presence = _State(quantities.PRESENCE, RADAR)
-        self._motion = _State(quantities.MOTION, MOTION)
-        self._bed = _State(quantities.PRESENCE, BED)
+        self._presence = _State(quantity_codes.PRESENCE, RADAR)
+        self._motion = _State(quantity_codes.MOTION, MOTION)
+        self._bed = _State(quantity_codes.PRESENCE, BED)
         self._rates_ms = [-RATE_MS, -RATE_MS]
         self._seen_ms = [-1, -1]
         self._times: "SampleClock | None" = None
@@ -120,7 +119,7 @@ class RadarWatch:
     def condition(self, kind: int, value: int) -> None:
         """Record that the module is silent or frozen, or is back."""
         if kind in (EventKind.SENSOR_FAULT, EventKind.SENSOR_RESTORED):
-            value = quantities.RADAR_TRACK.code
+            value = quantity_codes.RADAR_TRACK
         self._backlog.add_event(kind, RADAR, value)
         self._uplink.pump()
 
@@ -173,8 +172,8 @@ class RadarWatch:
             return
         self._rates_ms[which] = now_ms
         self._seen_ms[which] = at_ms
-        quantity = (quantities.HEART_RATE, quantities.RESPIRATION_RATE)[which]
-        self._send(quantity.code, (HEART, BREATH)[which], at_ms, value)
+        code = (quantity_codes.HEART_RATE, quantity_codes.RESPIRATION_RATE)[which]
+        self._send(code, (HEART, BREATH)[which], at_ms, value)
 
     def _tell_track(self, tracks: "array[int]", count: int, now_ms: int) -> None:
         period_ms = self.radar.module.track_ms
@@ -189,7 +188,7 @@ class RadarWatch:
         except MemoryError:
             self._uplink.dropped += 1
             return
-        code = quantities.RADAR_TRACK.code
+        code = quantity_codes.RADAR_TRACK
         index = self._times.index
         block = Samples(code, RADAR, first_ms, index, 1000 * period_ms, MILLIMETRE, AXES, data)
         self._uplink.send(block)

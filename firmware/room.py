@@ -4,12 +4,11 @@
  radar  -> radar_watch.py -> local alarm, backlog, uplink
  inputs -> Reading ---------------------------> uplink
 ```
-A driver is imported only by a unit that has its part: the codec of a radar alone takes a tenth
-of the heap.
+`making.py` makes them.
 """
 
 from firmware import profile, setting_names
-from protocol import quantities
+from protocol import quantity_codes
 from protocol.messages import EventKind, Reading, StatusFlag
 
 TYPE_CHECKING = False
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from firmware.backlog import Backlog
     from firmware.boards.board import Board
     from firmware.drivers.inputs import Input, Inputs
-    from firmware.drivers.radar import Module
-    from firmware.drivers.radar_line import Radar, Watch
+    from firmware.drivers.radar_line import Radar
     from firmware.health import Health
     from firmware.local_alarm import LocalAlarm
     from firmware.radar_watch import RadarWatch
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from protocol.messages import Status
 
 _RADAR_LIMIT_MS = 10_000
-_POWER = "radar_power"
 
 
 class Room:
@@ -62,15 +59,14 @@ class Room:
             try:
                 if is_safe:
                     raise OSError
+                from firmware import making
                 from firmware.radar_watch import RadarWatch
 
                 watch = RadarWatch(alarm, backlog, uplink, renamed)
-                watch.radar = self.radar = _make_radar(board, chosen, clock, watch)
+                watch.radar = self.radar = making.make_radar(board, chosen, clock, watch)
                 self._watch = watch
             except OSError:
-                backlog.add_event(
-                    EventKind.SENSOR_FAULT, profile.RADAR, quantities.RADAR_TRACK.code
-                )
+                backlog.add_event(EventKind.SENSOR_FAULT, profile.RADAR, quantity_codes.RADAR_TRACK)
         self._make_inputs(board, chosen)
 
     def start(self, health: "Health") -> None:
@@ -110,12 +106,14 @@ class Room:
                 status.flags |= StatusFlag.SENSOR
 
     def _make_inputs(self, board: "Board", chosen: "Settings") -> None:
+        from firmware import making
+
         debounce_ms = chosen.whole("debounce_ms")
         for channel, kind, level in chosen.inputs():
             try:
-                one = _make_input(channel, kind, level, board, debounce_ms)
+                one = making.make_input(channel, kind, level, board, debounce_ms)
             except OSError:
-                self._backlog.add_event(EventKind.SENSOR_FAULT, channel, quantities.CONTACT.code)
+                self._backlog.add_event(EventKind.SENSOR_FAULT, channel, quantity_codes.CONTACT)
             else:
                 self.inputs.append(one)
         if self.inputs:
@@ -125,53 +123,4 @@ class Room:
 
     def _tell_input(self, one: "Input", at_ms: int) -> None:
         if self._uplink.online:
-            self._uplink.send(Reading(one.quantity.code, one.channel, at_ms, float(one.told)))
-
-
-def _make_radar(board: "Board", chosen: "Settings", clock: "Clock", watch: "Watch") -> "Radar":
-    """Return the radar of the settings, which name one.
-
-    Raises:
-        OSError: the board has no such line.
-    """
-    product = chosen.text("radar")
-    from firmware.drivers.radar import Setup
-    from firmware.drivers.radar_line import Radar
-
-    setup = Setup(
-        chosen.number("radar_height_m"),
-        chosen.whole("radar_sensitivity"),
-        chosen.number("radar_range_m"),
-        chosen.text("radar_watches") == "sleep",
-    )
-    module: "Module"
-    if product in setting_names.HILINK_RADARS:
-        from firmware.drivers import radar_hilink
-
-        module = radar_hilink.HiLinkRadar(product, setup)
-    elif product in setting_names.SIP_RADARS:
-        from firmware.drivers import radar_sip
-
-        radar_sip.forget_other_reports()
-        module = radar_sip.SipRadar(product, setup)
-    else:
-        from firmware.drivers import radar_tinyframe
-
-        radar_tinyframe.forget_other_reports(product)
-        module = radar_tinyframe.TinyFrameRadar(product, setup)
-    try:
-        power = board.pin(_POWER)
-    except OSError:
-        power = None
-    return Radar(module, board.uart("radar", module.baud), power, clock, watch)
-
-
-def _make_input(channel: int, kind: str, level: int, board: "Board", debounce_ms: int) -> "Input":
-    """Return a digital input.
-
-    Raises:
-        OSError: the board has no such pin.
-    """
-    from firmware.drivers.inputs import Input
-
-    return Input(channel, kind, board.pin("input_%d" % channel), level, debounce_ms)
+            self._uplink.send(Reading(one.quantity, one.channel, at_ms, float(one.told)))

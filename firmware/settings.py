@@ -1,20 +1,15 @@
-"""The unit's settings: one JSON file, checked key by key, with a last-good copy.
+"""The unit's settings: checked values, and how they are changed and written.
 
 `settings.json` on the flash is written by the installer (or by a `Configure` message) and
-names only what differs from the defaults in `settings_rows.py`. If it does not check, the copy
-of the last one that did is used, and the unit says so with one line that names the key.
+names only what differs from the defaults in `settings_rows.py`; `settings_file.py` reads it.
 """
 
 import json
-import sys
 
-import firmware
-from firmware import flash
-from firmware.setting_names import INPUT_CHANNELS, NONE, SettingsError
+from firmware import flash, forget
 
-_FILE = "/settings.json"
-_LAST_GOOD = "/settings.good"
-_MAX_TEXT = 4096
+FILE = "/settings.json"
+LAST_GOOD = "/settings.good"
 
 
 class Settings:
@@ -27,6 +22,7 @@ class Settings:
             SettingsError: the first key that is wrong.
         """
         from firmware import settings_rows
+        from firmware.setting_names import SettingsError
 
         self._chosen = chosen
         self._values = settings_rows.defaults()
@@ -63,6 +59,8 @@ class Settings:
 
     def inputs(self) -> "list[tuple[int, str, int]]":
         """Return channel, kind and active level of each input."""
+        from firmware.setting_names import INPUT_CHANNELS, NONE
+
         found = []
         for channel in INPUT_CHANNELS:
             kind = self._values.get("input_%d" % channel, NONE)
@@ -80,8 +78,9 @@ class Settings:
                 site, or a value does not check.
         """
         from firmware import settings_rows
+        from firmware.setting_names import SettingsError
 
-        changes = _parse(text)
+        changes = settings_rows.parse(text)
         chosen = dict(self._chosen)
         for key, value in changes.items():
             row = settings_rows.row_of(key)
@@ -89,7 +88,7 @@ class Settings:
                 raise SettingsError(key, "can only be changed on site")
             chosen[key] = value
         changed = Settings(chosen)
-        _forget_rows()
+        forget("settings_rows")
         return changed
 
     def save(self, root: str) -> None:
@@ -100,70 +99,5 @@ class Settings:
         """
         text = json.dumps(self._chosen)
         data = text.encode()
-        flash.write_file(root + _FILE, (data,), len(data))
-        flash.write_checked(root + _LAST_GOOD, text)
-
-
-def load(root: str) -> Settings:
-    """Return the settings of this unit; never raises, and says in `complaint` what was wrong."""
-    try:
-        return _load(root)
-    finally:
-        _forget_rows()
-
-
-def _load(root: str) -> Settings:
-    complaint = ""
-    text = flash.read_text(root + _FILE)
-    if text is None:
-        complaint = "settings.json: not there or not text"
-    else:
-        try:
-            settings = Settings(_parse(text))
-        except SettingsError as error:
-            complaint = str(error)
-        else:
-            _keep_last_good(root, settings)
-            return settings
-    kept = flash.read_checked(root + _LAST_GOOD)
-    if isinstance(kept, dict):
-        try:
-            settings = Settings(kept)
-        except SettingsError:
-            pass  # written by another version
-        else:
-            settings.origin = "last good"
-            settings.complaint = complaint
-            return settings
-    settings = Settings({})
-    settings.origin = "defaults"
-    settings.complaint = complaint
-    return settings
-
-
-def _forget_rows() -> None:
-    """Give the memory of the table and its checks back until they are needed again."""
-    sys.modules.pop("firmware.settings_rows", None)
-    if hasattr(firmware, "settings_rows"):
-        del firmware.settings_rows
-
-
-def _keep_last_good(root: str, settings: Settings) -> None:
-    text = json.dumps(settings._chosen)  # noqa: SLF001 (this file's own class)
-    if flash.read_checked(root + _LAST_GOOD) != json.loads(text):
-        try:
-            flash.write_checked(root + _LAST_GOOD, text)
-        except OSError:
-            pass
-
-
-def _parse(text: str) -> "dict[str, object]":
-    if len(text) > _MAX_TEXT:
-        raise SettingsError("settings.json", "longer than %d letters" % _MAX_TEXT)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise SettingsError("settings.json", "not JSON") from None
-    if not isinstance(value, dict):
-        raise SettingsError("settings.json", "not a JSON object")
-    return value
+        flash.write_file(root + FILE, (data,), len(data))
+        flash.write_checked(root + LAST_GOOD, text)

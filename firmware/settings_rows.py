@@ -99,6 +99,7 @@ the link, and its bands stay wide enough to be met; nor may a radar be changed o
 Keys of their own, one for each input 10 to 19: `input_10` says what it is (`INPUTS`),
 `input_10_level` the level at which it is active, 0 or 1."""
 
+_MAX_TEXT = 4096
 _LEAST_HEIGHT_M = 1.0
 _LEAST_RANGE_M = 0.3
 _LEAST_BAND = 0.1
@@ -193,3 +194,20 @@ def _check_room(chosen: "Values") -> None:
     for key, least in (("radar_height_m", _LEAST_HEIGHT_M), ("radar_range_m", _LEAST_RANGE_M)):
         if 0 < chosen.number(key) < least:
             raise SettingsError(key, "%s is not 0 and less than %s" % (chosen.number(key), least))
+
+
+def parse(text: str) -> "dict[str, object]":
+    """Return what a text of settings names.
+
+    Raises:
+        SettingsError: it is no JSON object, or too long.
+    """
+    if len(text) > _MAX_TEXT:
+        raise SettingsError("settings.json", "longer than %d letters" % _MAX_TEXT)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise SettingsError("settings.json", "not JSON") from None
+    if not isinstance(value, dict):
+        raise SettingsError("settings.json", "not a JSON object")
+    return value

@@ -8,7 +8,7 @@
 """
 
 from firmware.local_alarm import OFF
-from protocol import quantities
+from protocol import quantity_codes
 from protocol.messages import Ack, Command, Configure, Inventory, Log, Reading, StatusFlag, TimeSync
 from protocol.session import LinkUp
 
@@ -100,7 +100,7 @@ class Talk:
         unit = self._unit
         if unit.contact is not None and unit.uplink.online:
             state = float(unit.contact.state)
-            code = quantities.CONTACT.code
+            code = quantity_codes.CONTACT
             unit.uplink.send(Reading(code, unit.contact_channel, at_ms, state))
 
     def tell_inventory(self) -> None:

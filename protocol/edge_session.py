@@ -1,7 +1,7 @@
 """The agent's end of the line (see `session.py`)."""
 
+from protocol.from_unit import FROM_UNIT
 from protocol.messages import (
-    FROM_UNIT,
     Ack,
     Command,
     CommandKind,

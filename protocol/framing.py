@@ -24,11 +24,11 @@ VERSION = 1
 MAX_PAYLOAD = 1024
 TAG_LENGTH = 8
 FLAG_TAG = 0x01
+HEADER_LENGTH = 6
 
 _HEADER = "<BBI"
-_HEADER_LENGTH = 6
 _CRC_LENGTH = 4
-_MAX_BODY = _HEADER_LENGTH + MAX_PAYLOAD + TAG_LENGTH + _CRC_LENGTH
+_MAX_BODY = HEADER_LENGTH + MAX_PAYLOAD + TAG_LENGTH + _CRC_LENGTH
 MAX_STUFFED = 2 * _MAX_BODY
 """Every byte of a body may be escaped: the worst case doubles it."""
 
@@ -87,7 +87,12 @@ def encode_frame(type_: int, sequence: int, payload: bytes, tag: bytes = b"") ->
     first = VERSION << 4 | FLAG_TAG if tag else VERSION << 4
     body = struct.pack(_HEADER, first, type_, sequence & 0xFFFFFFFF) + payload + tag
     body += struct.pack("<I", binascii.crc32(body))
-    return _END + body.replace(_ESC, _ESC_ESC).replace(_END, _ESC_END) + _END
+    return enclose(body)
+
+
+def enclose(body: bytes) -> bytes:
+    """Return a body as it goes on the line: escaped, with END on both sides."""
+    return _END.join((b"", body.replace(_ESC, _ESC_ESC).replace(_END, _ESC_END), b""))
 
 
 def decode_body(stuffed: bytes) -> Frame:
@@ -100,24 +105,24 @@ def decode_body(stuffed: bytes) -> Frame:
     if escapes and escapes != stuffed.count(_ESC_END) + stuffed.count(_ESC_ESC):
         raise ProtocolError("bad escape")
     body = stuffed.replace(_ESC_END, _END).replace(_ESC_ESC, _ESC) if escapes else stuffed
-    if len(body) < _HEADER_LENGTH + _CRC_LENGTH:
+    if len(body) < HEADER_LENGTH + _CRC_LENGTH:
         raise ProtocolError("frame of %d bytes is too short" % len(body))
     (crc,) = struct.unpack("<I", body[-_CRC_LENGTH:])
     if binascii.crc32(body[:-_CRC_LENGTH]) & 0xFFFFFFFF != crc:
         raise ProtocolError("wrong checksum")
-    first, type_, sequence = struct.unpack(_HEADER, body[:_HEADER_LENGTH])
+    first, type_, sequence = struct.unpack(_HEADER, body[:HEADER_LENGTH])
     if first >> 4 != VERSION:
         raise ProtocolError("version %d, not %d" % (first >> 4, VERSION))
     end = len(body) - _CRC_LENGTH
     tag = b""
     if first & FLAG_TAG:
         end -= TAG_LENGTH
-        if end < _HEADER_LENGTH:
+        if end < HEADER_LENGTH:
             raise ProtocolError("tag announced, but not there")
         tag = body[end : end + TAG_LENGTH]
-    if end - _HEADER_LENGTH > MAX_PAYLOAD:
-        raise ProtocolError("payload of %d bytes" % (end - _HEADER_LENGTH))
-    return Frame(type_, sequence, body[_HEADER_LENGTH:end], tag, first)
+    if end - HEADER_LENGTH > MAX_PAYLOAD:
+        raise ProtocolError("payload of %d bytes" % (end - HEADER_LENGTH))
+    return Frame(type_, sequence, body[HEADER_LENGTH:end], tag, first)
 
 
 class Deframer:

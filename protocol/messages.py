@@ -18,12 +18,10 @@ that a later version may add are ignored.
 import struct
 
 from protocol.errors import ProtocolError
+from protocol.framing import encode_frame
 
-MAX_ID = 64
 MAX_TEXT = 900
 MAX_PARTS = 32
-
-_ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 
 class EventKind:
@@ -108,27 +106,15 @@ class ClockQuality:
     PLATFORM = 3
 
 
-def check_id(text: str) -> str:
-    """Return `text` when it can be a topic level (`[A-Za-z0-9_-]{1,64}`).
-
-    Raises:
-        ProtocolError: it cannot.
-    """
-    if not 1 <= len(text) <= MAX_ID:
-        raise ProtocolError("identifier of %d letters" % len(text))
-    for letter in text:
-        if letter not in _ID_LETTERS:
-            raise ProtocolError("letter %r in an identifier" % letter)
-    return text
-
-
-def _unpack(format_: str, payload: bytes, offset: int = 0) -> "tuple[int, ...]":
+def read_fields(format_: str, payload: bytes, offset: int = 0) -> "tuple[int, ...]":
+    """Return the fields of a format, or raise `ProtocolError`."""
     if len(payload) < offset + struct.calcsize(format_):
         raise ProtocolError("payload of %d bytes is too short" % len(payload))
     return struct.unpack_from(format_, payload, offset)
 
 
-def _text(payload: bytes, offset: int, length: int) -> str:
+def read_text(payload: bytes, offset: int, length: int) -> str:
+    """Return so many bytes of UTF-8, or raise `ProtocolError`."""
     if len(payload) < offset + length:
         raise ProtocolError("text runs past the payload")
     try:
@@ -144,11 +130,6 @@ def _short(text: str) -> bytes:
     return bytes((len(encoded),)) + encoded
 
 
-def _take(payload: bytes, offset: int) -> "tuple[str, int]":
-    (length,) = _unpack("<B", payload, offset)
-    return _text(payload, offset + 1, length), offset + 1 + length
-
-
 def _long(text: str) -> bytes:
     encoded = text.encode()
     if len(encoded) > MAX_TEXT:
@@ -156,13 +137,15 @@ def _long(text: str) -> bytes:
     return encoded
 
 
-def _rest(payload: bytes, offset: int) -> str:
+def read_rest(payload: bytes, offset: int) -> str:
+    """Return the text that fills the payload, or raise `ProtocolError`."""
     if len(payload) - offset > MAX_TEXT:  # it could not be packed again
         raise ProtocolError("text of %d bytes" % (len(payload) - offset))
-    return _text(payload, offset, len(payload) - offset)
+    return read_text(payload, offset, len(payload) - offset)
 
 
-def _check_signal(period_us: int, scale: float, axes: int, data: bytes) -> None:
+def check_signal(period_us: int, scale: float, axes: int, data: bytes) -> None:
+    """Raise `ProtocolError` when a block of a signal cannot be that."""
     if not 500 <= period_us <= 60_000_000:
         raise ProtocolError("sample period of %d us" % period_us)
     if not 1 <= axes <= 16:
@@ -182,6 +165,10 @@ class Message:
     def pack(self) -> bytes:
         """Return the payload."""
         raise NotImplementedError
+
+    def frame(self, sequence: int, payload: bytes, tag: bytes) -> bytes:
+        """Return the frame of what `pack` gave, as it goes on the line."""
+        return encode_frame(self.TYPE, sequence, payload, tag)
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Message):
@@ -255,27 +242,6 @@ class Hello(Message):
             + _short(self.firmware)
         )
 
-    @staticmethod
-    def unpack(payload: bytes) -> "Hello":
-        """Return the message, or raise `ProtocolError`."""
-        count, crc, low, high, cause = (
-            _unpack("<I", payload, 8) + _unpack("<IIHB", payload, 20)  # the nonce lies between
-        )
-        unit_id, offset = _take(payload, 31)
-        profile, offset = _take(payload, offset)
-        firmware, offset = _take(payload, offset)
-        return Hello(
-            check_id(unit_id),
-            payload[:8],
-            count,
-            payload[12:20],
-            profile,
-            firmware,
-            crc,
-            high << 32 | low,
-            cause,
-        )
-
 
 class Welcome(Message):
     """Answers a Hello: 8s its boot id, 8s our nonce, u48 UTC in ms (0 unknown), B quality."""
@@ -303,7 +269,7 @@ class Welcome(Message):
     @staticmethod
     def unpack(payload: bytes) -> "Welcome":
         """Return the message, or raise `ProtocolError`."""
-        low, high, quality = _unpack("<IHB", payload, 16)
+        low, high, quality = read_fields("<IHB", payload, 16)
         return Welcome(payload[:8], payload[8:16], high << 32 | low, quality)
 
 
@@ -371,16 +337,6 @@ class Samples(Message):
             + self.data
         )
 
-    @staticmethod
-    def unpack(payload: bytes) -> "Samples":
-        """Return the message, or raise `ProtocolError`."""
-        quantity, channel, low, high, index, period_us, scale, axes = _unpack(
-            Samples.HEADER, payload
-        )
-        data = payload[Samples.HEADER_LENGTH :]
-        _check_signal(period_us, scale, axes, data)
-        return Samples(quantity, channel, high << 32 | low, index, period_us, scale, axes, data)
-
 
 class Reading(Message):
     """One slow value: B quantity, B channel, u48 uptime, f value in the quantity's unit."""
@@ -398,14 +354,6 @@ class Reading(Message):
         """Return the payload."""
         low, high = self.uptime_ms & 0xFFFFFFFF, self.uptime_ms >> 32
         return struct.pack("<BBIHf", self.quantity, self.channel, low, high, self.value)
-
-    @staticmethod
-    def unpack(payload: bytes) -> "Reading":
-        """Return the message, or raise `ProtocolError`."""
-        quantity, channel, low, high, value = _unpack("<BBIHf", payload)
-        if not abs(value) < 1e9:  # NaN too
-            raise ProtocolError("reading of %r" % value)
-        return Reading(quantity, channel, high << 32 | low, value)
 
 
 class Event(Message):
@@ -453,8 +401,10 @@ class Event(Message):
 
     @staticmethod
     def unpack(payload: bytes) -> "Event":
-        """Return the message, or raise `ProtocolError`."""
-        seq, kind, channel, low, high, utc_low, utc_high, value = _unpack("<IBBIHIHi", payload, 8)
+        """Return the message, or raise `ProtocolError`; a unit keeps its own packed."""
+        seq, kind, channel, low, high, utc_low, utc_high, value = read_fields(
+            "<IBBIHIHi", payload, 8
+        )
         return Event(
             payload[:8], seq, kind, channel, high << 32 | low, utc_high << 32 | utc_low, value
         )
@@ -539,12 +489,12 @@ class Impact(Message):
 
     @staticmethod
     def unpack(payload: bytes) -> "Impact":
-        """Return the message, or raise `ProtocolError`."""
-        fields = _unpack(Impact.HEADER, payload, 8)
+        """Return the message, or raise `ProtocolError`; a unit keeps its own packed."""
+        fields = read_fields(Impact.HEADER, payload, 8)
         seq, part, parts, channel, low, high, at_low, at_high, utc_low, utc_high = fields[:10]
         us, scale, axes = fields[10:]
         data = payload[Impact.HEADER_LENGTH :]
-        _check_signal(us, scale, axes, data)
+        check_signal(us, scale, axes, data)
         if not part < parts <= MAX_PARTS:
             raise ProtocolError("part %d of %d" % (part, parts))
         return Impact(
@@ -624,12 +574,6 @@ class Status(Message):
             self.flags,
         )
 
-    @staticmethod
-    def unpack(payload: bytes) -> "Status":
-        """Return the message, or raise `ProtocolError`."""
-        fields = _unpack("<IHIIHIIIHHB", payload)
-        return Status(fields[1] << 32 | fields[0], *fields[2:])
-
 
 class Inventory(Message):
     """What the unit is made of: the rest of the payload is JSON text of at most 900 bytes."""
@@ -643,11 +587,6 @@ class Inventory(Message):
     def pack(self) -> bytes:
         """Return the payload."""
         return _long(self.text)
-
-    @staticmethod
-    def unpack(payload: bytes) -> "Inventory":
-        """Return the message, or raise `ProtocolError`."""
-        return Inventory(_rest(payload, 0))
 
 
 class Log(Message):
@@ -666,12 +605,6 @@ class Log(Message):
         low, high = self.uptime_ms & 0xFFFFFFFF, self.uptime_ms >> 32
         return struct.pack("<BIH", self.level, low, high) + _long(self.text)
 
-    @staticmethod
-    def unpack(payload: bytes) -> "Log":
-        """Return the message, or raise `ProtocolError`."""
-        level, low, high = _unpack("<BIH", payload)
-        return Log(level, high << 32 | low, _rest(payload, 7))
-
 
 class Result(Message):
     """What came of a Command or Configure: I its number, B status (0 done), text."""
@@ -687,12 +620,6 @@ class Result(Message):
     def pack(self) -> bytes:
         """Return the payload."""
         return struct.pack("<IB", self.number, self.status) + _long(self.text)
-
-    @staticmethod
-    def unpack(payload: bytes) -> "Result":
-        """Return the message, or raise `ProtocolError`."""
-        number, status = _unpack("<IB", payload)
-        return Result(number, status, _rest(payload, 5))
 
 
 class Ack(Message):
@@ -713,7 +640,7 @@ class Ack(Message):
     @staticmethod
     def unpack(payload: bytes) -> "Ack":
         """Return the message, or raise `ProtocolError`."""
-        seq, stage = _unpack("<IB", payload, 8)
+        seq, stage = read_fields("<IB", payload, 8)
         return Ack(payload[:8], seq, stage)
 
 
@@ -747,7 +674,7 @@ class TimeSync(Message):
     @staticmethod
     def unpack(payload: bytes) -> "TimeSync":
         """Return the message, or raise `ProtocolError`."""
-        token, low, high, utc_low, utc_high, quality = _unpack("<IIHIHB", payload)
+        token, low, high, utc_low, utc_high, quality = read_fields("<IIHIHB", payload)
         return TimeSync(token, high << 32 | low, utc_high << 32 | utc_low, quality)
 
 
@@ -768,8 +695,8 @@ class Configure(Message):
     @staticmethod
     def unpack(payload: bytes) -> "Configure":
         """Return the message, or raise `ProtocolError`."""
-        (number,) = _unpack("<I", payload)
-        return Configure(number, _rest(payload, 4))
+        (number,) = read_fields("<I", payload)
+        return Configure(number, read_rest(payload, 4))
 
 
 class Command(Message):
@@ -790,23 +717,9 @@ class Command(Message):
     @staticmethod
     def unpack(payload: bytes) -> "Command":
         """Return the message, or raise `ProtocolError`."""
-        number, kind = _unpack("<IB", payload)
+        number, kind = read_fields("<IB", payload)
         return Command(number, kind, payload[5:])
 
-
-FROM_UNIT = {
-    0x01: Hello.unpack,
-    0x02: Samples.unpack,
-    0x03: Reading.unpack,
-    0x04: Event.unpack,
-    0x05: Impact.unpack,
-    0x06: Status.unpack,
-    0x07: Inventory.unpack,
-    0x08: Log.unpack,
-    0x09: Result.unpack,
-    0x23: TimeSync.unpack,
-}
-"""What an agent parses; other types are counted and skipped."""
 
 FROM_AGENT = {
     0x21: Welcome.unpack,

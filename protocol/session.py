@@ -24,7 +24,7 @@ unit's first frame comes. There is no UNHEARD then, as a Hello proves nobody the
 
 from protocol.auth import LinkKey
 from protocol.errors import ProtocolError
-from protocol.framing import Deframer, Frame, encode_frame
+from protocol.framing import Deframer, Frame
 from protocol.messages import Message, Welcome
 
 TYPE_CHECKING = False
@@ -212,7 +212,7 @@ class Session:
         if tagger is not None:
             tag = tagger.seal(message.TYPE, self._sequence, payload)
             self._tags[self._sequence % MAX_ECHOES] = tag
-        self._out.extend(encode_frame(message.TYPE, self._sequence, payload, tag))
+        self._out.extend(message.frame(self._sequence, payload, tag))
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         return True
 

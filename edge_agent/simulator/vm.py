@@ -84,6 +84,8 @@ class UnitVm:
             "outputs": str(self.outputs),
             **spec.board,
         }
+        if machine is None:
+            board["mains"] = True
         if spec.seed is not None:
             board["seed"] = spec.seed
         config = folder / "host.json"
@@ -100,7 +102,7 @@ class UnitVm:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and files)
                 [find_micropython(), "-X", f"heapsize={spec.heap}", root / "main.py", config],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # a cable: the VM ends when we do, however we end
                 stdout=log,
                 stderr=log,
                 env=environment,
@@ -129,3 +131,5 @@ class UnitVm:
         if self.is_running:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()

@@ -81,7 +81,17 @@ if TYPE_CHECKING:
             """Move the oldest results to `out`, return how many."""
 
     class Link(Protocol):
-        """The line to the agent; asyncio can wait until it is readable."""
+        """The line to the agent; asyncio can wait until it is readable.
+
+        Two members more are a radio's, and may be missing (`uplink.py` asks):
+
+        batch_bytes: what one packet takes. Samples and readings wait until so much is there or
+            400 ms have gone, an event takes them along at once; and above twice as much unsent
+            no block of samples is made. Missing or 0, a wire: everything is written at once.
+        reopen_ms: how long to wait after `open` said False. Missing: a second. A radio that
+            only looks whether somebody has connected is asked more often, so that a pendant
+            is heard soon after its agent is back.
+        """
 
         def open(self) -> bool:
             """Make sure that the line is open; False while it is away."""

@@ -25,7 +25,7 @@ import time
 import machine
 from esp32 import NVS
 
-from firmware import setting_names, settings
+from firmware import setting_names
 from firmware.boards.board import uart_buffer_bytes
 from firmware.boards.esp32_pace import Pacer
 
@@ -242,7 +242,9 @@ class Esp32Board:
         return self._pacer.add(read, period_ms, depth)
 
     def link(self) -> "Link":
-        chosen = settings.load(self.flash_root).text("link")
+        from firmware import settings_file
+
+        chosen = settings_file.load(self.flash_root).text("link")
         if chosen == setting_names.BLE:
             from firmware.boards.ble_link import BleLink
 
@@ -251,7 +253,7 @@ class Esp32Board:
             from firmware.boards.esp32_line import UartLink
 
             return UartLink(*self._uarts["link"])
-        from firmware.boards.esp32_line import ConsoleLink
+        from firmware.boards.console_line import ConsoleLink
 
         return ConsoleLink()
 

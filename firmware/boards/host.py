@@ -17,6 +17,9 @@
 What else a line of `uart` may have stands in `host_uart.py`. A `link` of `ble:/path` is the radio
 that listens on this socket (`host_bluetooth.py`).
 
+With `"mains": true` the standard input is a cable that somebody holds at its other end: when
+that process is gone, however it ended, the power is off.
+
 A step holds until the next one. With `seed` every random byte follows from the seed and the
 number of boots on this flash. The process ends with status 3 when the firmware resets.
 """
@@ -25,6 +28,7 @@ import errno
 import hashlib
 import json
 import os
+import select
 import sys
 import time
 from array import array
@@ -149,6 +153,10 @@ class HostBoard:
         self._buses: "dict[str, I2C]" = {}
         self._uarts: "dict[str, HostUart]" = {}
         self._outputs: "dict[str, Pin]" = {}
+        self._mains: "select.poll | None" = None
+        if self._config.get("mains"):
+            self._mains = select.poll()
+            self._mains.register(sys.stdin, 0)  # hanging up is always told
 
     def ticks_ms(self) -> int:
         return int(self._now() + self._ticks_start_ms) & _TICKS_MASK
@@ -177,7 +185,9 @@ class HostBoard:
         sys.exit(RESET_STATUS)
 
     def feed(self) -> None:
-        """Do nothing: the VM has no watchdog."""
+        """End where the power is off; the VM has no watchdog."""
+        if self._mains is not None and self._mains.poll(0):
+            sys.exit()
 
     def i2c(self, name: str) -> "I2C":
         if name not in self._buses:

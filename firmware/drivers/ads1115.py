@@ -9,11 +9,11 @@ Ref: TI SBAS444D (ADS111x datasheet), section 9.6.2 conversion register, 9.6.3 c
 register, table 8.
 """
 
-from array import array
+from firmware.drivers.paced import PacedSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware.boards.board import I2C, Board, Paced
+    from firmware.boards.board import I2C, Board
 
 FULL_SCALE_V = 4.096
 
@@ -24,26 +24,21 @@ _STATUS_BIT = 0x80
 _ERROR = 5  # EIO
 
 
-class Ads1115:
+class Ads1115(PacedSource):
     """Gives blocks of the strip's voltage; one of the sampler's sources."""
 
     name = "ads1115"
-    axes = 1
     period_ms = 10
-    poll_ms = 500
     capacity = 100
     scale = FULL_SCALE_V / 32768
     """V for each count."""
 
     def __init__(self, board: "Board", bus: "I2C", address: int) -> None:
-        self._board = board
+        PacedSource.__init__(self, board)
         self._bus = bus
         self._address = address
         self._two = bytearray(2)
         self._check = bytearray(2)
-        self._paced: "Paced | None" = None
-        self._lost = 0
-        self.counts = array("h", bytes(2 * self.capacity))
 
     async def start(self) -> None:
         """Set the part up and let the board's timer read it.
@@ -53,11 +48,7 @@ class Ads1115:
         """
         self._bus.writeto_mem(self._address, _CONFIG, _AIN0_4V096_CONTINUOUS_860_SPS)
         self._check_config()
-        if self._paced is None:
-            self._paced = self._board.paced(self._read_one, self.period_ms, self.capacity)
-        while self._paced.take(self.counts):
-            pass
-        self._lost = self._paced.lost
+        self._pace()
 
     def read(self) -> int:
         """Move what the timer has read into `counts` and return how many samples.
@@ -66,15 +57,7 @@ class Ads1115:
             OSError: the part does not answer or has forgotten its configuration.
         """
         self._check_config()
-        return self._paced.take(self.counts) if self._paced else 0
-
-    def lost(self, count: int) -> int:
-        """Return how many samples went missing before the last `count`."""
-        if self._paced is None:
-            return 0
-        lost = self._paced.lost - self._lost
-        self._lost = self._paced.lost
-        return lost
+        return PacedSource.read(self)
 
     def _read_one(self) -> int:
         self._bus.readfrom_mem_into(self._address, _CONVERSION, self._two)

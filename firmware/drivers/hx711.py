@@ -21,13 +21,14 @@ Ref: Avia Semiconductor HX711 datasheet, "Serial Interface", figure 2 (clock hig
 """
 
 import asyncio
-from array import array
+
+from firmware.drivers.paced import PacedSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware.boards.board import Board, Paced, Pin
+    from firmware.boards.board import Board, Pin
 
 _BITS = 24
 _SLEEP_MS = 2
@@ -41,7 +42,7 @@ _TIMED_OUT = 110  # ETIMEDOUT
 CENTIKILOGRAM = 0.01
 
 
-class Hx711:
+class Hx711(PacedSource):
     """Gives blocks of weight; one of the sampler's sources.
 
     Raises:
@@ -49,15 +50,13 @@ class Hx711:
     """
 
     name = "hx711"
-    axes = 1
     period_ms = 100
-    poll_ms = 500
     capacity = 20
     scale = CENTIKILOGRAM
     """kg for each count."""
 
     def __init__(self, board: "Board", zero: int, kg_per_count: float) -> None:
-        self._board = board
+        PacedSource.__init__(self, board)
         self._clock: "Pin" = board.pin("load_clock")
         self._data: "Pin" = board.pin("load_data")
         self._pulse: "Callable[[], int]" = board.pulse("load_clock", "load_data")
@@ -66,9 +65,6 @@ class Hx711:
         self._last = 0
         self._stale = 0
         self._equal = 0
-        self._paced: "Paced | None" = None
-        self._lost = 0
-        self.counts = array("h", bytes(2 * self.capacity))
 
     async def start(self) -> None:
         """Put the part to sleep, wake it and let the board's timer read it.
@@ -84,28 +80,12 @@ class Hx711:
             raise OSError(_NO_PART)  # asleep it holds DOUT high
         self._clock.write(0)
         await asyncio.sleep_ms(_SETTLE_MS)
-        if self._paced is None:
-            self._paced = self._board.paced(self._read_one, self.period_ms, self.capacity)
-        while self._paced.take(self.counts):
-            pass
-        self._lost = self._paced.lost
+        self._pace()
 
     def set_scale(self, zero: int, kg_per_count: float) -> None:
         """Set what a count stands for."""
         self.zero = zero
         self.kg_per_count = kg_per_count
-
-    def read(self) -> int:
-        """Move what the timer has read into `counts` and return how many samples."""
-        return self._paced.take(self.counts) if self._paced else 0
-
-    def lost(self, count: int) -> int:
-        """Return how many samples went missing before the last `count`."""
-        if self._paced is None:
-            return 0
-        lost = self._paced.lost - self._lost
-        self._lost = self._paced.lost
-        return lost
 
     def _read_one(self) -> int:
         if self._data.read():

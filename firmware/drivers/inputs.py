@@ -11,14 +11,13 @@ few of them.
 from array import array
 
 from firmware.drivers.contact import READ_MS, Debounce
-from protocol import quantities
+from protocol import quantity_codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firmware.boards.board import Board, Pin
-    from protocol.quantities import Quantity
 
 PIR, REED, MAT, FLUSH = "pir", "reed", "mat", "flush"
 KINDS = (PIR, REED, MAT, FLUSH)
@@ -49,9 +48,9 @@ class Input:
         self._told_ms = 0
 
     @property
-    def quantity(self) -> "Quantity":
-        """Return what it measures."""
-        return quantities.MOTION if self.kind == PIR else quantities.CONTACT
+    def quantity(self) -> int:
+        """Return the code of what it measures."""
+        return quantity_codes.MOTION if self.kind == PIR else quantity_codes.CONTACT
 
     def read(self) -> int:
         """Return the raw state."""

@@ -9,11 +9,12 @@ map details (PU_CTRL 00h, CTRL1 01h, CTRL2 02h, ADCO 12h to 14h, ADC 15h).
 """
 
 import asyncio
-from array import array
+
+from firmware.drivers.paced import PacedSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware.boards.board import I2C, Board, Paced
+    from firmware.boards.board import I2C, Board
 
 _PU_CTRL = 0x00
 _CTRL1 = 0x01
@@ -43,13 +44,11 @@ _TIMED_OUT = 110  # ETIMEDOUT
 CENTIKILOGRAM = 0.01
 
 
-class Nau7802:
+class Nau7802(PacedSource):
     """Gives blocks of weight; one of the sampler's sources."""
 
     name = "nau7802"
-    axes = 1
     period_ms = 100
-    poll_ms = 500
     capacity = 20
     scale = CENTIKILOGRAM
     """kg for each count."""
@@ -57,7 +56,7 @@ class Nau7802:
     def __init__(
         self, board: "Board", bus: "I2C", address: int, zero: int, kg_per_count: float
     ) -> None:
-        self._board = board
+        PacedSource.__init__(self, board)
         self._bus = bus
         self._address = address
         self.zero = zero
@@ -67,9 +66,6 @@ class Nau7802:
         self._three = bytearray(3)
         self._last = 0
         self._stale = 0
-        self._paced: "Paced | None" = None
-        self._lost = 0
-        self.counts = array("h", bytes(2 * self.capacity))
 
     async def start(self) -> None:
         """Power the part up, calibrate it and let the board's timer read it.
@@ -92,28 +88,12 @@ class Nau7802:
             raise OSError(_ERROR)
         self._write(_PU_CTRL, _CONVERT)
         self._stale = _STALE_READS  # nothing is sent before the first conversion
-        if self._paced is None:
-            self._paced = self._board.paced(self._read_one, self.period_ms, self.capacity)
-        while self._paced.take(self.counts):
-            pass
-        self._lost = self._paced.lost
+        self._pace()
 
     def set_scale(self, zero: int, kg_per_count: float) -> None:
         """Set what a count stands for."""
         self.zero = zero
         self.kg_per_count = kg_per_count
-
-    def read(self) -> int:
-        """Move what the timer has read into `counts` and return how many samples."""
-        return self._paced.take(self.counts) if self._paced else 0
-
-    def lost(self, count: int) -> int:
-        """Return how many samples went missing before the last `count`."""
-        if self._paced is None:
-            return 0
-        lost = self._paced.lost - self._lost
-        self._lost = self._paced.lost
-        return lost
 
     def _read_one(self) -> int:
         self._bus.readfrom_mem_into(self._address, _PU_CTRL, self._ready)

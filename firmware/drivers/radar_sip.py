@@ -13,10 +13,11 @@ Ref: as in `protocol/sensors/sip.py`; that settings need a restart: DFRobot_Huma
 examples/fall ("sensorRet" after configuring); 10 s for it: the same, `begin`.
 """
 
+from firmware import forget
 from firmware.drivers.radar import RESTARTS, number
 from protocol.sensors import sip
 from protocol.sensors.reading import GOOD
-from protocol.sensors.sip_reports import COMMANDS, REPORTS
+from protocol.sensors.sip_reports import COMMANDS, REPORTS, ROWS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,20 @@ _WANTED = (
     0x0501, _WORK_MODE, _FIRMWARE, _PRESENCE, _MOTION, 0x8102, 0x8502, _BED, _FALL,
     0x0602, 0x830D, 0x800D, 0x800E,
 )  # fmt: skip
+_SENT = (
+    "reset",
+    "work_mode",
+    "presence_reporting",
+    "breath_reporting",
+    "heart_reporting",
+    "sleep_reporting",
+    "report_mode",
+    "fall_detection",
+    "motion_distance_m",
+    "seated_distance_m",
+    "install_height_m",
+    "fall_sensitivity",
+)
 _SLEEP_ONLY = ("r60abd1", "mr60bha1")
 _MAX_TEXT = 24
 _MAX_RESTARTS = 2
@@ -43,10 +58,15 @@ _MAX_RESTARTS = 2
 
 
 def forget_other_reports() -> None:
-    """Free what the codec knows of reports that are not decoded here: an eighth of the heap."""
+    """Free what the codec knows of what is not said or sent here: an eighth of the heap."""
     for kind in list(REPORTS):
         if kind not in _WANTED:
             del REPORTS[kind]
+    for name in list(COMMANDS):
+        if name not in _SENT:
+            del COMMANDS[name]
+    ROWS.clear()
+    forget("sip_reports", "protocol.sensors")
 
 
 class SipRadar:

@@ -15,6 +15,7 @@ board's output `radar_power` does. Point clouds and phases are not decoded.
 Ref: as in `protocol/sensors/tinyframe.py` and `tinyframe_reports.py`.
 """
 
+from firmware import forget
 from firmware.drivers.radar import alike, number
 from protocol.sensors import tinyframe
 from protocol.sensors.fields import is_text
@@ -48,10 +49,18 @@ _FIRST_NUMBERS = 16
 _LAST_NUMBERS = 0x7F00
 """A number that falls back to the first ones, not from the last ones, is a start."""
 _MAX_TEXT = 24
+_SENT = (
+    "version",
+    "get_parameters",
+    "report_height",
+    "install_height_m",
+    "fall_sensitivity",
+    "alarm_area_m",
+)
 
 
 def forget_other_reports(product: str) -> None:
-    """Free what the codec knows of other modules and of reports that are not decoded here."""
+    """Free what the codec knows of other modules, and of what is not said or sent here."""
     own = PRODUCTS[product][0]
     for tables, _, _ in PRODUCTS.values():
         for table in tables:
@@ -59,6 +68,13 @@ def forget_other_reports(product: str) -> None:
             for kind in list(table):
                 if not is_own or kind not in _DECODED:
                     del table[kind]
+    for other in list(PRODUCTS):
+        if other != product:
+            del PRODUCTS[other]
+    for name in list(COMMANDS):
+        if name not in _SENT:
+            del COMMANDS[name]
+    forget("tinyframe_reports", "protocol.sensors")
 
 
 class TinyFrameRadar:

@@ -40,22 +40,22 @@ def public_line(name: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def make_program(folder: Path, build: int, changes: dict[str, str] | None = None) -> Path:
-    """Copy the program of a pendant as another version.
+def make_program(
+    folder: Path, build: int, changes: dict[str, str] | None = None, is_whole: bool = False
+) -> Path:
+    """Copy the program as another version.
 
     Args:
         folder: to make.
         build: its number; the version is `0.{build}.0`.
         changes: texts in `firmware/app.py` to replace.
+        is_whole: with what other units than a pendant need, too.
     """
+    left_out = ["__pycache__", "esp32*", "lockstep", "*.ini"] + ["sensors"] * (not is_whole)
     for package in ("firmware", "protocol"):
-        shutil.copytree(
-            ROOT / package,
-            folder / package,
-            ignore=shutil.ignore_patterns("__pycache__", "sensors", "esp32*", "lockstep", "*.ini"),
-        )
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns(*left_out))
     for path in (folder / "firmware/drivers").iterdir():
-        if path.name.startswith(_NOT_A_PENDANTS):
+        if path.name.startswith(_NOT_A_PENDANTS) and not is_whole:
             path.unlink()
     app = folder / "firmware/app.py"
     text = app.read_text().replace('VERSION = "0.1.0"', f'VERSION = "0.{build}.0"')
@@ -75,6 +75,7 @@ def make_version(
     key: str = "test",
     code: str = "mpy",
     head: dict[str, object] | None = None,
+    is_whole: bool = False,
 ) -> Bundle:
     """Return a signed bundle of a pendant's program.
 
@@ -85,8 +86,9 @@ def make_version(
         key: name of the key it is signed with.
         code: `mpy` or `py`.
         head: what its first line says otherwise than is true.
+        is_whole: see `make_program`.
     """
-    program = make_program(folder / f"program-{build}", build, changes)
+    program = make_program(folder / f"program-{build}", build, changes, is_whole)
     content = make_bundle(program, make_key(key), "linux", code)
     if head is None:
         return read_bundle(content)
@@ -106,9 +108,9 @@ def sign(lines: list[bytes], files: bytes, key: str = "test") -> Bundle:
     return Bundle(about, len(front), hashlib.sha256(front).digest(), front + files)
 
 
-def install(folder: Path) -> Path:
+def install(folder: Path, is_whole: bool = False) -> Path:
     """Return a folder with the factory's copy of this program, compiled, as on a device."""
-    make_program(folder / "source", 1)
+    make_program(folder / "source", 1, is_whole=is_whole)
     for path in (folder / "source").rglob("*.py"):
         out = folder / "factory" / path.relative_to(folder / "source").with_suffix(".mpy")
         out.parent.mkdir(parents=True, exist_ok=True)

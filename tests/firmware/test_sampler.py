@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from firmware.impact_gate import ImpactGate
-from firmware.sampler import SampleClock
+from firmware.sample_clock import SampleClock
 
 pytestmark = pytest.mark.fast
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from firmware import settings
+from firmware import settings_file
 from firmware.setting_names import SettingsError
 from firmware.settings import Settings
 
@@ -104,31 +104,31 @@ def test_a_wrong_file_falls_back_to_the_last_good_one_or_the_defaults(tmp_path, 
     root = str(tmp_path)
     path = tmp_path / "settings.json"
     path.write_text(text)
-    loaded = settings.load(root)
+    loaded = settings_file.load(root)
     assert (loaded.origin, loaded.complaint) == ("defaults", line)
     assert loaded.text("profile") == "pendant"
     path.write_text('{"profile": "bed"}')
-    assert settings.load(root).origin == "file"
+    assert settings_file.load(root).origin == "file"
     path.write_text(text)
-    loaded = settings.load(root)
+    loaded = settings_file.load(root)
     assert (loaded.origin, loaded.complaint) == ("last good", line)
     assert loaded.text("profile") == "bed"
 
 
 def test_no_file_is_said_too(tmp_path):
-    loaded = settings.load(str(tmp_path))
+    loaded = settings_file.load(str(tmp_path))
     assert loaded.complaint == "settings.json: not there or not text"
     (tmp_path / "settings.json").write_bytes(b"\xff\xfe")
-    assert settings.load(str(tmp_path)).complaint == "settings.json: not there or not text"
+    assert settings_file.load(str(tmp_path)).complaint == "settings.json: not there or not text"
 
 
 def test_a_damaged_last_good_copy_is_not_used(tmp_path):
     (tmp_path / "settings.json").write_text('{"profile": "bed"}')
-    settings.load(str(tmp_path))
+    settings_file.load(str(tmp_path))
     copy = tmp_path / "settings.good"
     copy.write_text(copy.read_text().replace("bed", "bat"))
     (tmp_path / "settings.json").unlink()
-    assert settings.load(str(tmp_path)).origin == "defaults"
+    assert settings_file.load(str(tmp_path)).origin == "defaults"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_link_may_not_disable_a_contact_nor_raise_the_limit(change, line):
 def test_changes_are_kept(tmp_path):
     changed = Settings({"profile": "bed"}).changed_by('{"load_zero": 1234, "impact_limit_g": 2}')
     changed.save(str(tmp_path))
-    loaded = settings.load(str(tmp_path))
+    loaded = settings_file.load(str(tmp_path))
     assert (loaded.origin, loaded.whole("load_zero"), loaded.number("impact_limit_g")) == (
         "file",
         1234,

@@ -9,6 +9,7 @@ from edge_agent.update_bundle import read_bundle
 from firmware.update.trial import LATEST_MS, PROVEN_MS
 from protocol.edge_session import EdgeSession
 from protocol.messages import CommandKind, EventKind, Hello, Log, Stage, Status
+from tests.firmware import update_heap
 from tests.firmware.programs import install, make_version, needs_tools, public_line
 from tests.firmware.updater import InstalledUnit, ask, begin, finish, send
 from tests.firmware.vm import needs_vm, steady
@@ -406,3 +407,13 @@ def test_an_update_fits_the_heap_and_loses_no_sample(unit, second):
     assert during.overruns == 0
     assert during.lag_ms < 1_000
     assert unit.session.samples_lost == 0
+
+
+@pytest.mark.parametrize("name", ["bed", "bathroom"])
+def test_units_of_the_other_profiles_update_in_the_heap_of_a_pendant(
+    tmp_path, tmp_path_factory, name
+):
+    factory = install(tmp_path_factory.mktemp("whole"), is_whole=True)
+    version = make_version(tmp_path_factory.mktemp("whole second"), is_whole=True)
+    unit = update_heap.make_unit(tmp_path, factory, name, 256)
+    assert update_heap.is_updated(unit, version), unit.stderr.read_text()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD
+from protocol.from_unit import FROM_UNIT, check_id
 from protocol.messages import (
     FROM_AGENT,
-    FROM_UNIT,
     MAX_PARTS,
     MAX_TEXT,
     Ack,
@@ -28,7 +28,6 @@ from protocol.messages import (
     Status,
     TimeSync,
     Welcome,
-    check_id,
 )
 
 pytestmark = pytest.mark.fast
@@ -196,7 +195,7 @@ def test_what_cannot_be_a_signal_is_refused_and_its_limits_are_not(
 @pytest.mark.parametrize("value", [1e9, -1e9, float("inf"), float("nan")])
 def test_a_reading_beyond_all_quantities_is_refused(value: float) -> None:
     with pytest.raises(ProtocolError) as caught:
-        Reading.unpack(Reading(1, 0, 0, value).pack())
+        FROM_UNIT[Reading.TYPE](Reading(1, 0, 0, value).pack())
     assert str(caught.value) == f"reading of {value!r}"
 
 
@@ -204,7 +203,7 @@ def test_a_reading_beyond_all_quantities_is_refused(value: float) -> None:
 def test_a_part_that_no_snippet_has_is_refused(part: int, parts: int) -> None:
     impact = Impact(bytes(8), 0, part, parts, 0, 0, 0, 0, 10_000, 0.5, 3, bytes(6))
     with pytest.raises(ProtocolError) as caught:
-        Impact.unpack(impact.pack())
+        FROM_UNIT[Impact.TYPE](impact.pack())
     assert str(caught.value) == f"part {part} of {parts}"
 
 
@@ -224,7 +223,7 @@ def test_our_own_long_text_is_a_value_error(message: Message, text: str) -> None
 
 def test_a_status_clips_what_a_field_cannot_hold() -> None:
     status = Status(1, lag_ms=70_000, dropped=2**32 + 3, backlog=70_000, battery_mv=70_000)
-    again = Status.unpack(status.pack())
+    again = FROM_UNIT[Status.TYPE](status.pack())
     assert (again.lag_ms, again.backlog, again.battery_mv) == (0xFFFF, 0xFFFF, 0xFFFF)
     assert again.dropped == 3
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from protocol import session as wire
 from protocol.edge_session import EdgeSession
 from protocol.framing import MAX_STUFFED, Deframer, Frame, encode_frame
+from protocol.from_unit import FROM_UNIT
 from protocol.messages import (
     FROM_AGENT,
-    FROM_UNIT,
     MAX_PARTS,
     Ack,
     Command,
@@ -694,7 +694,7 @@ def test_four_impacts_of_eleven_parts_go_out_in_small_helpings_and_once() -> Non
 
 
 def parsed_impact(frame: Frame) -> Impact:
-    return Impact.unpack(frame.payload)
+    return FROM_UNIT[Impact.TYPE](frame.payload)
 
 
 def test_a_unit_does_not_send_when_nobody_listens() -> None:

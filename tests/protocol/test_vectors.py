@@ -14,11 +14,13 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from protocol import auth, framing, messages, session
+from protocol import auth, framing, from_unit, messages, session
+from protocol.from_unit import FROM_UNIT
 from protocol.messages import ClockQuality, CommandKind, EventKind, Stage
 from protocol.quantities import QUANTITIES
 
@@ -131,8 +133,8 @@ def test_the_names_of_vectors_are_used_once() -> None:
 @pytest.mark.fast
 def test_every_message_has_two_vectors_and_is_refused_in_one() -> None:
     known = {
-        parser.__qualname__.split(".")[0]
-        for parsers in (messages.FROM_UNIT, messages.FROM_AGENT)
+        name_of(parser)
+        for parsers in (FROM_UNIT, messages.FROM_AGENT)
         for parser in parsers.values()
     }
     for name in known:
@@ -262,15 +264,21 @@ def test_the_crc_is_the_one_the_page_describes() -> None:
 @pytest.mark.fast
 def test_the_page_lists_the_types_and_who_sends_them() -> None:
     rows = {row[1]: row for row in table(section("## 2. Messages"))}
-    for code, parser in messages.FROM_UNIT.items():
-        name = parser.__qualname__.split(".")[0]
+    for code, parser in FROM_UNIT.items():
+        name = name_of(parser)
         assert rows[name][0] == f"{code:02X}"
         assert rows[name][2] in ("unit", "both")
     for code, parser in messages.FROM_AGENT.items():
-        name = parser.__qualname__.split(".")[0]
+        name = name_of(parser)
         assert rows[name][0] == f"{code:02X}"
         assert rows[name][2] in ("agent", "both")
-    assert len(rows) == len(set(messages.FROM_UNIT) | set(messages.FROM_AGENT))
+    assert len(rows) == len(set(FROM_UNIT) | set(messages.FROM_AGENT))
+
+
+def name_of(parser: Callable[[bytes], messages.Message]) -> str:
+    """Return the message that a parser returns."""
+    made = parser.__annotations__["return"]
+    return made if isinstance(made, str) else made.__name__
 
 
 def names_of(codes: type) -> str:
@@ -298,7 +306,7 @@ def test_the_page_lists_the_quantities() -> None:
 def test_the_page_lists_every_number_of_the_code() -> None:
     code = {
         name: value
-        for module in (auth, framing, messages, session)
+        for module in (auth, framing, messages, from_unit, session)
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and type(value) is int
     }

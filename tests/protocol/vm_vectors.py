@@ -14,12 +14,13 @@ from protocol.auth import LinkKey
 from protocol.edge_session import EdgeSession
 from protocol.errors import ProtocolError
 from protocol.framing import Deframer, decode_body, encode_frame
+from protocol.from_unit import FROM_UNIT
 from protocol.unit_session import UnitSession
 
 BYTES = ("boot_id", "nonce", "data", "argument")
 FLOATS = ("scale", "value")
 PARSERS = {}
-for _table in (messages.FROM_UNIT, messages.FROM_AGENT):
+for _table in (FROM_UNIT, messages.FROM_AGENT):
     for _type in _table:
         PARSERS[_type] = _table[_type]
 
@@ -99,7 +100,7 @@ def check_line(vector):
 def check_refused(vector):
     if vector.get("strict") and sys.implementation.name == "micropython":
         return None  # its decoder takes these forms, and a unit may
-    unpack = getattr(messages, vector["message"]).unpack
+    unpack = PARSERS[getattr(messages, vector["message"]).TYPE]
     try:
         unpack(binascii.unhexlify(vector["payload"]))
     except ProtocolError as error:

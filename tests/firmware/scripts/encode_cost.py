@@ -10,8 +10,7 @@ import sys
 import time
 from array import array
 
-from protocol.framing import encode_frame
-from protocol.messages import Samples
+from protocol.block import Block
 
 ROUNDS = int(sys.argv[1])
 KINDS = (
@@ -33,15 +32,24 @@ def signal(axes, count):
     return values
 
 
-def as_frames(values, axes, rate, block, scale):
-    """As `firmware/parts.py` does it: one message, packed again for each block."""
-    size = 0
-    message = Samples(1, 0, 0, 0, 1_000_000 // rate, scale, axes, b"")
-    for first in range(0, rate, block):
-        message.data = bytes(memoryview(values)[axes * first : axes * (first + block)])
-        message.uptime_ms, message.index = 1_000_000 + 10 * first, first
-        size += len(encode_frame(message.TYPE, first, message.pack()))
-    return size
+class Frames:
+    """As `firmware/parts.py` does it: one block, filled anew from what the driver has read."""
+
+    def __init__(self, values, axes, rate, block, scale):
+        self.rate, self.block = rate, block
+        self.message = Block(1, 0, 1_000_000 // rate, scale, axes, block)
+        self.read = []
+        for first in range(0, rate, block):
+            self.read.append(values[axes * first : axes * (first + block)])
+
+    def __call__(self, *arguments):
+        size = first = 0
+        message, block = self.message, self.block
+        for counts in self.read:
+            message.fill(counts, block, 1_000_000 + 10 * first, first)
+            size += len(message.frame(first, message.pack(), b""))
+            first += block
+        return size
 
 
 def as_lines(values, axes, rate, block, scale):
@@ -67,9 +75,10 @@ def as_line_of_block(values, axes, rate, block, scale):
 
 def measure(*arguments):
     """Return (bytes, best of the rounds in us) of each way, taken in turn: the clock may change."""
-    found = [(0, 1 << 29)] * len(WAYS)
+    ways = (Frames(*arguments), as_lines, as_line_of_block)
+    found = [(0, 1 << 29)] * len(ways)
     for _ in range(ROUNDS):
-        for place, work in enumerate(WAYS):
+        for place, work in enumerate(ways):
             gc.collect()
             begin = time.ticks_us()
             for _ in range(10):
@@ -78,8 +87,6 @@ def measure(*arguments):
             found[place] = (size, min(found[place][1], us))
     return found
 
-
-WAYS = (as_frames, as_lines, as_line_of_block)
 
 for name, axes, rate, block, scale in KINDS:
     values = signal(axes, rate)

@@ -1,15 +1,14 @@
 """Runs a unit on the ESP32's board file over a `machine` of next to nothing; weighs it.
 
 Arguments: the folder that is the flash. Prints the bytes taken after a collection, the modules,
-and what became of a press and an impact; `micropython.qstr_info` prints the rest.
+and what became of a press and an impact.
+`footprint32.mjs` imports this file, calls what is in it and weighs by itself.
 """
 
 import asyncio
 import gc
 import json
 import sys
-
-import micropython
 
 FLASH = sys.argv[1]
 PRESS_MS, RUN_S = 1000, 3
@@ -101,41 +100,47 @@ class Module:
 
 
 sys.modules["machine"] = sys.modules["esp32"] = Module
-gc.threshold(max(8192, gc.mem_free() // 32))
-gc.collect()
-before = gc.mem_alloc()
 
 
-def weigh():
-    gc.collect()
-    return gc.mem_alloc() - before
+def load():
+    """Import what a device imports, the largest first."""
+    global app, Board
+    import protocol.unit_session  # noqa: F401
+    from firmware import app
+    from firmware.boards.esp32_devkit import Board
 
 
-import protocol.unit_session  # noqa: F401
-from firmware import app
-from firmware.boards.esp32_devkit import Board
-
-imported = weigh()
-
-
-async def main():
-    global board, begun
+def start():
+    """Switch the unit on; an event loop runs, or is to run soon."""
+    global board, begun, unit
     board = Board()
     board.flash_root = FLASH
     begun = board.ticks_ms()
     unit = app.Unit(board)
     unit.start()
-    await asyncio.sleep(RUN_S)
-    low = unit.health._heap_low
+
+
+def report(live):
+    """Print the bytes that are taken, and how the unit is."""
     print(json.dumps({
-        "imported": imported, "live": weigh(), "low": low, "modules": sorted(sys.modules),
+        "live": live, "low": unit.health._heap_low, "modules": sorted(sys.modules),
         "records": [record.rank for record in unit.backlog.records],
         "restarts": unit.health.restarts, "dropped": unit.uplink.dropped,
         "samplers": [sampler.faulty for sampler in unit.samplers.values()],
     }))  # fmt: skip
-    micropython.qstr_info()
 
 
-board = None
-begun = 0
-asyncio.run(main())
+async def main():
+    """Weigh it in the unix VM."""
+    start()
+    await asyncio.sleep(RUN_S)
+    gc.collect()
+    report(gc.mem_alloc() - before)
+
+
+if __name__ == "__main__":
+    gc.threshold(max(8192, gc.mem_free() // 32))
+    gc.collect()
+    before = gc.mem_alloc()
+    load()
+    asyncio.run(main())
