@@ -100,7 +100,8 @@ class RetainedState:
         if news.hello is not None:
             state = replace(state, firmware=news.hello.firmware, profile=news.hello.profile)
         if news.status is not None:
-            state = replace(state, battery_mv=news.status.battery_mv, backlog=news.status.backlog)
+            status = news.status  # whose battery has 0 mV hangs on the mains
+            state = replace(state, battery_mv=status.battery_mv or None, backlog=status.backlog)
         self._units[news.unit] = state
         return self._profile.unit_state(state)
 

@@ -73,6 +73,11 @@ def test_a_unit_keeps_what_it_said_of_itself_while_it_is_lost_and_back(retained)
         assert said(retained.note(news, "bath", AT_NOW)) == ("unit/u1/state", expected)
 
 
+def test_a_unit_on_the_mains_has_no_battery(retained):
+    news = UnitNews("u1", True, status=Status(5000, battery_mv=0))
+    assert said(retained.note(news, "bath", AT_NOW)) == ("unit/u1/state", UNIT | {"backlog": 0})
+
+
 def test_a_warning_of_a_bed_stands_until_its_next_news_and_leaves_since_when_it_is_occupied(
     retained,
 ):
