@@ -3,7 +3,7 @@
 import pytest
 
 from edge_agent.alarm import configure, drill, onsite, policy, restamp, rules, table
-from edge_agent.alarm.alarm import SCHEMA, TRANSITIONS, State, Trigger
+from edge_agent.alarm.alarm import ENDED, SCHEMA, TRANSITIONS, State, Trigger
 from edge_agent.alarm.catalogue import CONDITIONS, Condition, Priority, subject_of
 from edge_agent.alarm.command import REASON_CHARS, TRIGGERS, CommandName
 
@@ -112,7 +112,13 @@ def test_the_commands_that_move_an_alarm():
         "close": "close",
         "shelve": "shelve",
     }
-    assert set(TRIGGERS) < set(CommandName)
+    assert [name.value for name in CommandName] == [
+        "ack", "dispatch", "arrive", "close", "shelve", "drill", "configure", "time", "snapshot",
+    ]  # fmt: skip
+
+
+def test_an_alarm_is_open_until_it_ended():
+    assert {state.value for state in ENDED} == {"recovered", "cancelled", "closed"}
 
 
 def test_the_delays_and_bounds_of_the_requirements():

@@ -294,7 +294,12 @@ def test_an_answer_of_another_length_is_unknown(name: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "why"), [(b"\x00", "answer of 3 bytes has no status"), (b"\x02\x00", "status 2")]
+    ("value", "why"),
+    [
+        (b"\x00", "answer of 3 bytes has no status"),
+        (b"\x02\x00", "status 2"),
+        (b"\x00\x80", "status 32768"),
+    ],
 )
 def test_an_answer_that_cannot_be_is_rejected(value: bytes, why: str) -> None:
     with pytest.raises(ProtocolError) as caught:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from protocol.errors import ProtocolError
 from protocol.sensors import hilink, hilink_commands, reading, sip, tinyframe
-from protocol.sensors.fields import number, read, size_of
+from protocol.sensors.fields import (
+    fits,
+    flag,
+    is_text,
+    number,
+    read,
+    read_rows,
+    size_of,
+    state,
+    text,
+)
 from protocol.sensors.reading import DOUBTFUL, GOOD, NONE, UNKNOWN, Reading
 from protocol.sensors.sip_reports import REPORTS, ROWS
 from protocol.sensors.tinyframe_reports import PRODUCTS
@@ -120,6 +130,84 @@ def test_a_field_has_its_edges() -> None:
 
 
 @pytest.mark.fast
+def test_a_field_of_each_kind() -> None:
+    report = (state("bed", "out", None, "in"), flag("fall"), text("model"))
+    data = b"\x02\x01MAX\x00\x00"
+    assert size_of(report) == -1
+    assert fits(report, b"V")
+    assert not fits(report, b"\x1f")
+    assert read(report, data, "<", index=3, quality=DOUBTFUL) == [
+        Reading("bed", "in", "", DOUBTFUL, 3),
+        Reading("fall", True, "", DOUBTFUL, 3),
+        Reading("model", "MAX", "", DOUBTFUL, 3),
+    ]
+    for code, value, quality in ((0, "out", GOOD), (1, 1, DOUBTFUL), (3, 3, DOUBTFUL)):
+        assert read(report[:1], bytes((code,)), "<") == [Reading("bed", value, "", quality)]
+    assert read(report[1:2], b"\x00", "<") == [Reading("fall", False)]
+    assert read(report[1:2], b"\x02", "<", 0, 4) == [Reading("fall", 2, "", DOUBTFUL, 4)]
+
+
+@pytest.mark.fast
+def test_a_number_without_limits_is_never_doubted() -> None:
+    for code, data, value in (
+        ("I", b"\xff\xff\xff\xff", 4294967295),
+        ("i", b"\x00\x00\x00\x80", -(1 << 31)),
+        ("H", b"\x00\x01", 256),
+        ("B", b"\x00", 0),
+        ("m", b"\x01\x80", -1),
+    ):
+        assert read((number("any", code),), data, "<") == [Reading("any", value)]
+    assert read((number("any", "f"),), struct.pack("<f", -1e9), "<") == [Reading("any", -1e9)]
+    assert read((number("any", "f"),), struct.pack("<f", 1e10), "<")[0].quality == DOUBTFUL
+    assert read((number("any", "f"),), struct.pack("<f", -1e10), "<")[0].quality == DOUBTFUL
+
+
+@pytest.mark.fast
+def test_a_count_may_have_two_digits() -> None:
+    wave = (number("wave", "12B"), number("next", "H"))
+    assert size_of(wave) == 14
+    assert fits(wave, bytes(14))
+    assert not fits(wave, bytes(13))
+    assert read(wave, bytes(range(14)), ">") == [
+        Reading("wave", tuple(range(12))),
+        Reading("next", 0x0C0D),
+    ]
+
+
+@pytest.mark.fast
+def test_what_is_no_value_is_what_the_field_says() -> None:
+    none, zero = number("a", "B", "s", zero=NONE), number("a", "B", "s", zero=DOUBTFUL)
+    assert read((none,), b"\x00", "<", 0, 2) == [Reading("a", None, "s", NONE, 2)]
+    assert read((zero,), b"\x00", "<", 0, 2) == [Reading("a", 0, "s", DOUBTFUL, 2)]
+    assert read((none,), b"\x01", "<", 0, 2) == [Reading("a", 1, "s", GOOD, 2)]
+    nan = struct.pack("<f", float("nan"))
+    assert read((number("a", "f", "m"),), nan, "<", 0, 2) == [Reading("a", None, "m", NONE, 2)]
+    pair = (number("a", "2B", "s", zero=NONE),)
+    assert read(pair, b"\x00\x00", "<", 0, 2) == [Reading("a", (0, 0), "s", GOOD, 2)]
+
+
+@pytest.mark.fast
+def test_rows_are_numbered_and_a_rest_is_no_row() -> None:
+    row = (number("x", "B"), number("y", "H"))
+    data = b"\xff" + bytes((1, 0, 2, 3, 0, 4)) + b"\x09\x09"
+    assert read_rows(row, data, ">", 1, DOUBTFUL) == [
+        Reading("x", 1, "", DOUBTFUL, 0),
+        Reading("y", 2, "", DOUBTFUL, 0),
+        Reading("x", 3, "", DOUBTFUL, 1),
+        Reading("y", 4, "", DOUBTFUL, 1),
+    ]
+    assert read_rows(row, data[1:4], ">") == [Reading("x", 1, index=0), Reading("y", 2, index=0)]
+
+
+@pytest.mark.fast
+def test_letters_are_printable_ascii() -> None:
+    assert all(is_text(bytes((code,))) == (32 <= code < 127) for code in range(256))
+    assert is_text(b"A\x00\x00")
+    assert not is_text(b"")
+    assert not is_text(b"\x00A")
+
+
+@pytest.mark.fast
 def test_a_reading_is_equal_to_its_like_only() -> None:
     one = Reading("fall", True)
     assert one == Reading("fall", True)
@@ -142,3 +230,4 @@ def test_a_reading_is_equal_to_its_like_only() -> None:
         "index": 2,
     }
     assert one.as_dict() == {"name": "fall", "value": True, "quality": "good"}
+    assert Reading("fall", True, index=0).as_dict()["index"] == 0

@@ -1,5 +1,6 @@
 """Registers of converters and accelerometers: scales, rails, lengths, the drivers' own numbers."""
 
+import math
 import struct
 
 import pytest
@@ -59,6 +60,47 @@ def test_the_fifo_of_a_pulse_oximeter() -> None:
     ]
 
 
+def test_values_whole() -> None:
+    assert adc.decode_load_cell(b"\x00\x01\x00") == [Reading("load_cell", 256, "count")]
+    assert adc.decode_ads1115(b"\x40\x00", 6.144) == [Reading("voltage", 3.072, "V")]
+    assert adc.decode_ads1115(b"\x7f\xff")[0].name == "voltage"
+    assert adc.decode_max30102(bytes.fromhex("000001 03fffe")) == [
+        Reading("red", 1, "count", GOOD, 0),
+        Reading("infrared", 0x3FFFE, "count", GOOD, 0),
+    ]
+    rate = 2000 * math.pi / 180 / 32768
+    block = struct.pack(">7h", 16384, -16384, 0, 3400, 1, -2, 3)
+    acceleration, temperature, rotation = imu.decode_mpu6050(block, 2, 2000)
+    assert acceleration == Reading("acceleration", (9.80665, -9.80665, 0.0), "m/s2")
+    assert temperature == Reading("temperature", 46.53, "degC")
+    assert (rotation.name, rotation.unit, rotation.index) == ("rotation", "rad/s", -1)
+    assert rotation.value == pytest.approx((rate, -2 * rate, 3 * rate), rel=1e-12)
+    assert imu.decode_mpu6050(block)[0] == acceleration
+    assert imu.decode_mpu6050(block)[2].value == pytest.approx(
+        (rate / 8, -rate / 4, 3 * rate / 8), rel=1e-12
+    )
+    (fallen,) = imu.decode_lis3dh(struct.pack("<3h", 16000, 0, -16000), 2)
+    assert fallen == Reading("acceleration", (9.80665, 0.0, -9.80665), "m/s2", GOOD, 0)
+
+
+def test_the_gains_of_an_ads1115_and_the_ranges_of_a_lis3dh() -> None:
+    # Ref: TI SBAS444D table 8, +-6.144 V (PGA 000) to +-0.256 V (101).
+    assert adc.ADS1115_FULL_SCALES_V == (6.144, 4.096, 2.048, 1.024, 0.512, 0.256)
+    # Ref: ST DocID17530 rev 2, table 4, high resolution: 1, 2, 4, 12 mg a digit.
+    assert imu.LIS3DH_MG_PER_DIGIT == {2: 1, 4: 2, 8: 4, 16: 12}
+    assert (imu.G_MPS2, adc.MAX30102_SAMPLE) == (9.80665, 6)
+
+
+@pytest.mark.parametrize(
+    ("count", "quality"), [(32736, GOOD), (32752, DOUBTFUL), (-32752, GOOD), (-32768, DOUBTFUL)]
+)
+def test_only_the_last_count_of_a_lis3dh_is_clipped(count: int, quality: str) -> None:
+    for place in range(3):
+        raw = [0, 0, 0]
+        raw[place] = count
+        assert imu.decode_lis3dh(struct.pack("<3h", *raw))[0].quality == quality
+
+
 @pytest.mark.parametrize(("range_g", "one_g"), [(2, 16384), (4, 8192), (8, 4096), (16, 2048)])
 def test_one_g_of_a_mpu6050(range_g: int, one_g: int) -> None:
     block = struct.pack(">7h", 0, 0, one_g, -521, 131, 0, -32768)
@@ -116,6 +158,8 @@ def test_a_burst_of_the_fifo_is_numbered() -> None:
         (imu.decode_mpu6050, bytes(13), "block of 13 bytes, must be 14"),
         (imu.decode_lis3dh, bytes(5), "samples of 5 bytes, must be a multiple of 6"),
         (imu.decode_lis3dh, b"", "samples of 0 bytes, must be a multiple of 6"),
+        (imu.decode_lis3dh, bytes(4) + b"\x08\x00", "count 0008 at 0 has more than 12 bits"),
+        (imu.decode_lis3dh, b"\x01\x00" + bytes(4), "count 0001 at 0 has more than 12 bits"),
         (
             imu.decode_lis3dh,
             bytes(8) + b"\xff\xff\x00\x00",

@@ -147,7 +147,7 @@ def test_a_command_reads_as_the_setting_it_makes(name: str) -> None:
         if isinstance(reading.value, float):
             assert reading.value == pytest.approx(value)
     for value in (low - 1, high + 1):
-        with pytest.raises(ValueError, match=f"{name} of {value}, must be {low} to {high}"):
+        with pytest.raises(ValueError, match=f"^{name} of {value}, must be {low} to {high}$"):
             sip.encode_command(name, value)
 
 
@@ -161,5 +161,5 @@ def test_no_command_switches_falls_or_presence_off() -> None:
 def test_the_longest_frame_is_taken_and_a_longer_one_is_our_mistake() -> None:
     (frame,) = sip.SipParser().feed(sip.encode(1, 1, bytes(256)))
     assert frame.payload == bytes(256)
-    with pytest.raises(ValueError, match="data of 257 bytes, at most 256"):
+    with pytest.raises(ValueError, match=r"^data of 257 bytes, at most 256$"):
         sip.encode(1, 1, bytes(257))

@@ -176,7 +176,7 @@ def test_a_command_is_a_frame_of_its_type(name: str) -> None:
     assert (frame.kind, frame.number) == (kind, number)
     assert frame.payload == struct.pack("<" + code, *values)
     if values:
-        with pytest.raises(ValueError, match=f"{name} of {high + 1}, must be {low} to {high}"):
+        with pytest.raises(ValueError, match=f"^{name} of {high + 1}, must be {low} to {high}$"):
             tinyframe.encode_command(name, high + 1, *values[1:])
     if kind >> 8 == 0x0E and values:
         (reading,) = tinyframe.decode(frame, "ld6002c")
@@ -187,16 +187,18 @@ def test_an_area_is_a_number_and_its_corners() -> None:
     corners = (-1.0, 1.0, 0.0, 2.5, -6.0, 6.0)
     (frame,) = tinyframe.TinyFrameParser().feed(tinyframe.encode_area(4, corners))
     assert (frame.kind, struct.unpack("<i6f", frame.payload)) == (0x0202, (4, *corners))
+    edge = (-12.0, 12.0) * 3
+    assert tinyframe.encode_area(4, edge)[12:16] == struct.pack("<f", -12.0)
     for number in (0, 7):
         assert tinyframe.encode_area(number, corners)[8] == number
     for number, wrong in ((8, corners), (-1, corners), (4, (-13.0, *corners[1:]))):
-        with pytest.raises(ValueError, match=f"area {number} of "):
+        with pytest.raises(ValueError, match=f"^area {number} of [(]"):
             tinyframe.encode_area(number, wrong)
 
 
 @pytest.mark.parametrize("kind", [0x3000, 0x4000])
 def test_the_traps_of_the_loader_are_never_sent(kind: int) -> None:
-    with pytest.raises(ValueError, match=f"type {kind:04x} disables the module"):
+    with pytest.raises(ValueError, match=f"^type {kind:04x} disables the module$"):
         tinyframe.encode(kind, b"\x01")
     assert kind not in {command[0] for command in COMMANDS.values()}
 
@@ -204,7 +206,7 @@ def test_the_traps_of_the_loader_are_never_sent(kind: int) -> None:
 def test_the_longest_frame_is_taken_and_a_longer_one_is_our_mistake() -> None:
     (frame,) = tinyframe.TinyFrameParser().feed(tinyframe.encode(0x0A08, bytes(1024)))
     assert frame.payload == bytes(1024)
-    with pytest.raises(ValueError, match="data of 1025 bytes, at most 1024"):
+    with pytest.raises(ValueError, match=r"^data of 1025 bytes, at most 1024$"):
         tinyframe.encode(0x0A08, bytes(1025))
 
 
