@@ -118,7 +118,7 @@ def compile_file(path: Path, name: str) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def _bytecode(source: str, name: str) -> bytes:
-    """Return what mpy-cross makes of a text; versions that one process makes differ in few files."""
+    """Return what mpy-cross makes of a text; versions of one process differ in few files."""
     with tempfile.TemporaryDirectory() as folder:
         bare, out = Path(folder) / "bare.py", Path(folder) / "out.mpy"
         bare.write_text(source, "utf-8")
