@@ -1,5 +1,6 @@
 """Telemetry behind alarms, routes that come later, keys that are forgotten in time, capacity."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 
@@ -232,3 +233,50 @@ async def test_capacity_counts_what_events_take_at_the_rate_of_the_last_30_days(
     assert (tmp_path / "o.db").stat().st_size / 4500 == pytest.approx(
         capacity.bytes_per_event, rel=0.25
     )
+
+
+async def test_a_route_that_wants_no_telemetry_passes_over_what_there_is_and_never_back(tmp_path):
+    outbox = make_outbox(tmp_path / "o.db", ("county", "mqtt"))
+    await outbox.open()
+    await outbox.pass_over("county", NOW_S)  # nothing is there yet
+    await outbox.put(Batch(telemetry=vitals(1, 2)), NOW_S)
+    await outbox.pass_over("county", NOW_S)
+    assert await outbox.telemetry("county", 9) == []
+    assert read(await outbox.telemetry("mqtt", 9)) == [1, 2]
+    await outbox.put(Batch(telemetry=vitals(3)), NOW_S)
+    assert read(await outbox.telemetry("county", 9)) == [3]
+    await outbox.passed("county", 99, NOW_S)
+    await outbox.pass_over("county", NOW_S)
+    await outbox.close()
+
+    outbox = make_outbox(tmp_path / "o.db", ("county", "mqtt"))
+    await outbox.open()
+    assert await outbox._cursor("county") == 99
+    assert await outbox._cursor("mqtt") == 0
+    await outbox.close()
+
+
+async def test_passing_over_nothing_new_costs_the_disk_nothing(tmp_path):
+    outbox = make_outbox(tmp_path / "o.db", ("county",))
+    await outbox.open()
+    await outbox.put(Batch(telemetry=vitals(1)), NOW_S)
+    with closing(sqlite3.connect(tmp_path / "o.db")) as database:
+        before = database.execute("PRAGMA data_version").fetchone()
+        for _ in range(130):
+            await outbox.pass_over("county", NOW_S)
+        assert database.execute("PRAGMA data_version").fetchone() == before
+    await outbox.close()
+
+
+@pytest.mark.parametrize("gone", range(4))
+async def test_whoever_does_not_wait_any_more_keeps_nobody_else_waiting(tmp_path, gone):
+    outbox = make_outbox(tmp_path / "o.db")
+    await outbox.open()
+    puts = [asyncio.create_task(outbox.put(Batch([make_alarm(f"a{n}")]), 1.0)) for n in range(4)]
+    await asyncio.sleep(0)
+    puts[gone].cancel()
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*puts, return_exceptions=True)
+    assert [answer for answer in answers if answer is True] == [True] * 3
+    assert len(await outbox.pending("mqtt", 9)) == 4
+    await outbox.close()

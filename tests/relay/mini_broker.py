@@ -25,20 +25,36 @@ class MiniBroker:
         refuse: topics' ends that end a connection.
         codes: for a topic's end, the reason codes of the next PUBACKs (MQTT 5).
         on_5: what a CONNECT of MQTT 5 gets: bytes and the end; None for silence.
+        allows: properties of a CONNACK of MQTT 5.
+        retained: topics' ends of what was to be kept.
         versions: of the CONNECTs, in their order.
+        connects: what the CONNECTs say.
+        times_s: when the connections came, by the loop's clock.
+        payloads: what was published last, by the topic's end (MQTT 3.1.1).
+        held: topics' ends whose PUBACKs are kept in `owed`.
+        acknowledged: PUBACKs of what the broker published.
     """
 
     def __init__(self):
         self.refuse = set()
         self.codes = {}
         self.on_5 = CONNACK_5
+        self.allows = b""
+        self.retained = []
         self.versions = []
+        self.connects = []
+        self.times_s = []
+        self.payloads = {}
+        self.held = set()
+        self.owed = []
+        self.acknowledged = 0
         self.published = []
         self.connections = 0
         self.writers = []
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.times_s.append(asyncio.get_running_loop().time())
         self.writers.append(writer)
         is_5 = False
         try:
@@ -54,9 +70,10 @@ class MiniBroker:
                 body = await reader.readexactly(length)
                 if kind >> 4 == 1:
                     self.versions.append(body[6])
+                    self.connects.append(body)
                     is_5 = body[6] == 5
                     if not is_5 or self.on_5 is not None:
-                        writer.write(self.on_5 if is_5 else CONNACK)
+                        writer.write(self._connack_5() if is_5 else CONNACK)
                     if is_5 and self.on_5 not in (None, CONNACK_5):
                         await writer.drain()
                         return
@@ -70,17 +87,37 @@ class MiniBroker:
                     if topic in self.refuse:
                         return
                     self.published.append(topic)
+                    if kind & 1:
+                        self.retained.append(topic)
+                    self.payloads[topic] = body[end + 2 :]
                     if is_5 and self.codes.get(topic):
                         code = self.codes[topic].pop(0)
                         writer.write(b"\x40\x03" + body[end : end + 2] + bytes([code]))
+                    elif topic in self.held:
+                        self.owed.append(PUBACK + body[end : end + 2])
                     else:
                         writer.write(PUBACK + body[end : end + 2])
+                elif kind >> 4 == 4:
+                    self.acknowledged += 1
                 elif kind >> 4 == 14:
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    def _connack_5(self):
+        if not self.allows:
+            return self.on_5
+        return bytes((0x20, 3 + len(self.allows), 0, 0, len(self.allows))) + self.allows
+
+    def publish(self, topic, payload, number, *, retained=False):
+        """Publish with QoS 1, in MQTT 3.1.1, on the newest connection."""
+        name = topic.encode()
+        body = len(name).to_bytes(2, "big") + name + number.to_bytes(2, "big") + payload
+        assert len(body) < 128 * 128
+        length = bytes((len(body) & 0x7F | 0x80, len(body) >> 7))
+        self.writers[-1].write(bytes((0x32 | retained,)) + length + body)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import parse
+from edge_agent.config.reading import ConfigError
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Row
 from edge_agent.relay.profile import Publication
@@ -43,6 +44,15 @@ def test_the_native_route_comes_first_and_each_has_a_line_in_status(tmp_path):
     assert [(one["route"], one["waiting"]) for one in routes.status({"town": 3})] == [
         ("mqtt", 0), ("town", 3),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_mistake_names_the_route_that_it_is_in(tmp_path, number):
+    tables = [native(f"r{n}", port=9) for n in range(3)]
+    tables[number]["settings"] = {"user": "x"}
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path, {"route": tables})
+    assert caught.value.key == f"route[{number}].settings.user"
 
 
 def test_parked_rows_are_told_by_number_and_without_the_platforms_own_words(tmp_path):

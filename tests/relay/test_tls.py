@@ -148,7 +148,12 @@ def test_the_end_of_our_own_certificate_is_read(authority):
     )
 
     assert tls.ends_s() == pytest.approx(datetime.now(UTC).timestamp() + 12 * DAY_S, abs=60)
-    der = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    whole = certificate.read_text()
+    certificate.write_text(
+        f"-----END CERTIFICATE-----\nwhatever stands before it\n{whole}and after"
+    )
+    assert tls.ends_s() == pytest.approx(datetime.now(UTC).timestamp() + 12 * DAY_S, abs=60)
+    der = ssl.PEM_cert_to_DER_cert(whole)
     with pytest.raises(ValueError, match="not a certificate"):
         end_of(b"")
     for end in range(0, len(der) - 1, 7):
