@@ -77,7 +77,7 @@ class Trimming:
         self._db.execute(
             "DELETE FROM unit_events WHERE at_s < (SELECT at_s FROM unit_events"
             " ORDER BY at_s DESC LIMIT 1 OFFSET ?)",
-            (MEMORY_UNIT_EVENTS,),
+            (MEMORY_UNIT_EVENTS - 1,),
         )
         ((count,),) = self._db.execute("SELECT count(*) FROM events")
         if count <= MEMORY_EVENTS:
