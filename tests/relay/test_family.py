@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from edge_agent.alarm.alarm import Alarm, State, Trigger
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import parse
-from edge_agent.config.reading import ConfigError
+from edge_agent.config.reading import ConfigError, convert
 from edge_agent.config.routes import RouteConfig
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch, Row
@@ -480,3 +480,12 @@ async def test_what_is_no_event_is_parked_and_the_next_one_goes(tmp_path):
             await home.until(lambda: home.passed)
     assert route.standing.parked == 1
     assert [alarm_id for _, alarm_id in home.passed] == [ALARM_ID]
+
+
+def test_a_family_may_ask_for_every_state_that_is_no_call_for_help():
+    asked = [state.value for state in State if state not in (State.CONFIRMED, State.NOTIFIED)]
+    given = convert({"urls_file": "x", "states": asked}, FamilySettings)
+    assert list(given.states) == asked
+    for never in (State.CONFIRMED, State.NOTIFIED):  # these are told whatever is asked for
+        with pytest.raises(ConfigError):
+            convert({"urls_file": "x", "states": [never.value]}, FamilySettings)
