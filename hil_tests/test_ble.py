@@ -1,7 +1,6 @@
 """The whole chain over the air: pendant's firmware, Bumble, bleak, agent, outbox. In real time."""
 
 import asyncio
-import contextlib
 import random
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from edge_agent.config.file import Config
 from edge_agent.config.home import HomeConfig, PlaceConfig, UnitConfig
 from protocol.messages import EventKind
 from protocol.session import ONLINE
-from tests.ble.home import KEY, NAME, Home, home, listening
+from tests.ble.home import KEY, NAME, Home, home, listening, running
 
 
 def make_agent(folder: Path, made: Home, events: list[AlarmEvent]) -> Agent:
@@ -44,19 +43,6 @@ def make_agent(folder: Path, made: Home, events: list[AlarmEvent]) -> Agent:
     )
 
 
-@contextlib.asynccontextmanager
-async def running(agent: Agent):
-    task = asyncio.create_task(agent.run())
-    try:
-        yield
-        if task.done():
-            await task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
 def calls(events: list[AlarmEvent]) -> list[State]:
     return [event.state for event in events if event.condition == "call"]
 
@@ -67,7 +53,7 @@ async def test_a_press_on_the_pendant_is_an_alarm_in_the_outbox(tmp_path):
         agent = make_agent(tmp_path, made, events)
         made.pendant.press(4000)
         made.pendant.start()
-        async with running(agent):
+        async with running(agent.run()):
             await made.until(lambda: State.CONFIRMED in calls(events))
             await made.until(lambda: not made.backlog())
             assert agent.units[NAME].session.state == ONLINE
@@ -83,7 +69,7 @@ async def test_a_press_out_of_range_is_one_alarm_with_its_true_time_when_the_pen
     async with home(tmp_path) as made:
         made.pendant.press(5000)
         made.pendant.start()
-        async with running(make_agent(tmp_path, made, events)) as _:
+        async with running(make_agent(tmp_path, made, events).run()) as _:
             await made.until(lambda: len(made.radio.notified) > 8)
             made.radio.leave()
             await made.until(
@@ -105,9 +91,9 @@ async def test_an_agent_started_again_hears_the_pendant_again_and_tells_no_call_
     async with home(tmp_path) as made:
         made.pendant.press(3500, 6500)
         made.pendant.start()
-        async with running(make_agent(tmp_path, made, events)):
+        async with running(make_agent(tmp_path, made, events).run()):
             await made.until(lambda: calls(events) == [State.CONFIRMED])
-        async with running(make_agent(tmp_path, made, events)):
+        async with running(make_agent(tmp_path, made, events).run()):
             await made.until(
                 lambda: made.pendant.outputs()[-1][0] > 6500 and not made.backlog(), 30
             )

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 from edge_agent.clock import SystemClock
 from edge_agent.link.ble import BleRadio
@@ -110,9 +112,9 @@ async def home(
 
 
 @contextlib.asynccontextmanager
-async def listening(made: Home) -> AsyncIterator[None]:
-    """Let the agent listen for a while."""
-    task = asyncio.create_task(made.unit.run())
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let an agent or a unit run for a while; what it died of is raised."""
+    task = asyncio.create_task(work)
     try:
         yield
         if task.done():
@@ -121,3 +123,8 @@ async def listening(made: Home) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def listening(made: Home) -> AbstractAsyncContextManager[None]:
+    """Let the agent listen for a while."""
+    return running(made.unit.run())
